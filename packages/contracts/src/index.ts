@@ -1,2 +1,4 @@
 export { REASON_CODES, type Reason, type ReasonCode } from './codes.ts'
 export { Fault, type FaultOptions, isFault, reasonOf } from './fault.ts'
+export * from './limits.ts'
+export * from './messages/index.ts'
