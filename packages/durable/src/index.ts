@@ -1,1 +1,6 @@
-export {}
+export { Journal, type JournalOptions } from './journal.ts'
+export type { JournalFile } from './journal-file.ts'
+export { type DirectoryLock, lockDirectory } from './lock-directory.ts'
+export { errnoOf, storageFault } from './storage-fault.ts'
+export { syncDirectory } from './sync-directory.ts'
+export { type WriteFileOptions, writeFileDurably } from './write-file-durably.ts'
