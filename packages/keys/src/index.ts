@@ -1,1 +1,9 @@
-export {}
+export { fromBase64url, toBase64url } from './base64url.ts'
+export { canonicalJson, jsonSha256, sha256 } from './digest.ts'
+export { parseIJson } from './i-json.ts'
+export { type Algorithm, algorithmOf, generateJwk, type PrivateJwk, publicJwk, thumbprint } from './jwk.ts'
+export { digestOf, parseJws, requestDigest, signJws, type UnverifiedJws, verifies, verifyJws } from './jws.ts'
+export { openSigner, readKeyFile, writeKeyFile } from './key-file.ts'
+export { asMessage, openMessage, openOneOf, signMessage, type Unverified } from './open-message.ts'
+export { ephemeralSigner, type Signer, signerOf } from './signer.ts'
+export { checkAudience, checkTimes } from './times.ts'

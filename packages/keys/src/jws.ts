@@ -1,0 +1,94 @@
+import { verify } from 'node:crypto'
+import { Fault, type JsonObject, type PublicJwk } from '@writ/contracts'
+import { fromBase64url, toBase64url } from './base64url.ts'
+import { sha256 } from './digest.ts'
+import { parseIJson } from './i-json.ts'
+import { type Algorithm, algorithmOf, importPublic } from './jwk.ts'
+import type { Signer } from './signer.ts'
+
+/** A compact JWS (RFC 7515) that was taken apart. Nothing is verified yet: neither signature, nor claims, nor signer. */
+export interface UnverifiedJws {
+  readonly compact: string
+  readonly alg: Algorithm
+  readonly kid: string
+  readonly typ: string
+  readonly payload: JsonObject
+  readonly signingInput: string
+  readonly signature: Buffer
+  /** CONTRACT `digest(m)`: of the signing input, so that it does not depend on the signature's bytes. */
+  readonly digest: string
+}
+
+/**
+ * Takes a compact JWS apart as strictly as CONTRACT section 1 says.
+ * Throws Fault `too_large` above `bytesMax` before anything else is looked at, and `malformed`.
+ */
+export function parseJws(body: Uint8Array | string, bytesMax: number): UnverifiedJws {
+  if (Buffer.byteLength(body) > bytesMax)
+    throw new Fault('too_large', { message: `The message is over ${bytesMax} bytes.` })
+  const compact =
+    typeof body === 'string' ? body : Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+  const segments = compact.split('.')
+  if (segments.length !== 3) throw new Fault('malformed', { message: 'Not a compact JWS.' })
+  const [header, payload, signature] = segments as [string, string, string]
+  const signingInput = `${header}.${payload}`
+  return {
+    compact,
+    ...parseHeader(fromBase64url(header)),
+    payload: parseIJson(fromBase64url(payload)),
+    signingInput,
+    signature: fromBase64url(signature),
+    digest: sha256(signingInput),
+  }
+}
+
+function parseHeader(bytes: Uint8Array): { alg: Algorithm; kid: string; typ: string } {
+  const { alg, kid, typ, ...others } = parseIJson(bytes)
+  if (
+    Object.keys(others).length > 0 ||
+    (alg !== 'ES256' && alg !== 'EdDSA') ||
+    typeof kid !== 'string' ||
+    typeof typ !== 'string'
+  ) {
+    throw new Fault('malformed', { message: 'The header is not exactly alg (ES256 or EdDSA), kid and typ.' })
+  }
+  return { alg, kid, typ }
+}
+
+/** `digest(m)` of a message that was parsed before, or that only has to be named. */
+export function digestOf(compact: string): string {
+  return sha256(compact.slice(0, compact.lastIndexOf('.')))
+}
+
+/** What a reply's `request` names: the digest of the request, or of its raw body if that has not exactly two dots. */
+export function requestDigest(body: Uint8Array): string {
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
+  return text.split('.').length === 3 ? digestOf(text) : sha256(body)
+}
+
+/** Throws Fault `bad_signature` unless `jwk` made the signature with its own algorithm. */
+export function verifyJws(jws: UnverifiedJws, jwk: PublicJwk): void {
+  if (jws.alg !== algorithmOf(jwk) || !verifies(Buffer.from(jws.signingInput, 'latin1'), jws.signature, jwk)) {
+    throw new Fault('bad_signature', { message: 'The signature does not verify.' })
+  }
+}
+
+/** ES256 signatures are 64 bytes r‖s, Ed25519 ones 64 bytes. Never throws on hostile signatures. */
+export function verifies(data: Uint8Array, signature: Uint8Array, jwk: PublicJwk): boolean {
+  if (signature.byteLength !== 64) return false
+  const key = importPublic(jwk)
+  try {
+    return jwk.kty === 'EC'
+      ? verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, signature)
+      : verify(null, data, key, signature)
+  } catch {
+    return false
+  }
+}
+
+/** Signs claims as compact JWS. */
+export async function signJws(signer: Signer, typ: string, claims: object): Promise<string> {
+  const header = toBase64url(JSON.stringify({ alg: signer.alg, kid: signer.kid, typ }))
+  const input = `${header}.${toBase64url(JSON.stringify(claims))}`
+  return `${input}.${toBase64url(await signer.sign(Buffer.from(input)))}`
+}

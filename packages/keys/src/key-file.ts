@@ -1,0 +1,39 @@
+import { chmod, open, readFile, stat } from 'node:fs/promises'
+import { Fault } from '@writ/contracts'
+import { type PrivateJwk, publicJwk } from './jwk.ts'
+import { type Signer, signerOf } from './signer.ts'
+
+/** Writes a private key as JWK with mode 0600. Throws Fault `replayed` when the file exists: a key is never overwritten. */
+export async function writeKeyFile(path: string, jwk: PrivateJwk): Promise<void> {
+  const file = await open(path, 'wx', 0o600).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'EEXIST')
+      throw new Fault('replayed', { message: `${path} exists; a key is never overwritten.`, cause })
+    throw cause
+  })
+  try {
+    await file.writeFile(`${JSON.stringify(jwk)}\n`)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await chmod(path, 0o600)
+}
+
+/** Reads a private JWK. Throws Fault `unavailable` when others may read the file or it holds no key. */
+export async function readKeyFile(path: string): Promise<PrivateJwk> {
+  const { mode } = await stat(path).catch((cause: unknown) => {
+    throw new Fault('unavailable', { message: `The key file ${path} cannot be read.`, cause })
+  })
+  if ((mode & 0o077) !== 0)
+    throw new Fault('unavailable', { message: `The key file ${path} is open to others; make it mode 0600.` })
+  const jwk = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+  const d = jwk['d']
+  if (typeof d !== 'string') throw new Fault('unavailable', { message: `${path} holds no private key.` })
+  return { ...publicJwk(jwk), d }
+}
+
+/** `file:<path>`. `kms:` keys come with the KMS adapter; until then they are refused, never replaced by something else. */
+export async function openSigner(reference: string): Promise<Signer> {
+  if (reference.startsWith('file:')) return signerOf(await readKeyFile(reference.slice('file:'.length)))
+  throw new Fault('unavailable', { message: 'A key reference is file:<path>; kms: keys are not supported yet.' })
+}
