@@ -5,3 +5,4 @@ export * from './messages/index.ts'
 
 // Subjects, streams, what crosses account borders and who may do what.
 export * from './layout/index.ts'
+export * from './rpc.ts'

@@ -1,0 +1,247 @@
+import {
+  type AgentRecord,
+  ENDORSEMENT_SECONDS_MAX,
+  Fault,
+  type KeyEndorsement,
+  keyMessage,
+  type PublicJwk,
+  RECORD_KINDS,
+  type RecordKind,
+  type RecordOf,
+  type ServiceRole,
+  type Trust,
+} from '@writ/contracts'
+import { openMessage, thumbprint, type UnverifiedJws, verifyJws } from '@writ/keys'
+import type { ControlState } from './control-state.ts'
+import { type FiledRecord, type FiledValue, parseFiledValue } from './filed-record.ts'
+
+/** One message of SIGNERS or REGISTRY, in its stream's order. */
+export interface StoredRecord {
+  readonly kind: RecordKind | 'key'
+  readonly id: string
+  readonly data: Uint8Array
+}
+
+interface Endorsement extends KeyEndorsement {
+  readonly compact: string
+  readonly digest: string
+}
+
+/**
+ * Who may sign what: the pinned keys, and the records and endorsements that SIGNERS and REGISTRY hold, each believed only for
+ * its own signatures (CONTRACT "Command", "Key endorsement"). Every version is kept; the valid one with the highest version is
+ * in force. Pure: messages go in, answers come out; key revokes are asked of the control state at each question.
+ */
+export class TrustStore {
+  readonly audience: string
+  readonly #trust: Trust
+  readonly #control: ControlState
+  readonly #filed = new Map<string, FiledValue[]>()
+  readonly #byDigest = new Map<string, FiledValue>()
+  readonly #endorsements = new Map<string, Endorsement[]>()
+  /** Signing inputs whose signature verified under the key that their header names: a signature is checked once. */
+  readonly #verified = new WeakMap<UnverifiedJws, boolean>()
+
+  constructor(region: string, trust: Trust, control: ControlState) {
+    this.audience = `writ:${region}`
+    this.#trust = trust
+    this.#control = control
+  }
+
+  /** Takes a stored value in. What is not well formed, or lies under another subject than its own, is left out and said so. */
+  apply({ kind, id, data }: StoredRecord): 'taken' | 'left out' {
+    try {
+      if (kind === 'key') this.#applyEndorsement(id, data)
+      else this.#applyValue(kind, id, data)
+      return 'taken'
+    } catch (error) {
+      if (error instanceof Fault) return 'left out'
+      throw error
+    }
+  }
+
+  #applyValue(kind: RecordKind, id: string, data: Uint8Array): void {
+    const filed = parseFiledValue(data)
+    const { claims, jws } = filed.command
+    if (claims.kind !== kind || claims.id !== id)
+      throw new Fault('wrong_subject', { message: 'A record under another name.' })
+    if (this.#byDigest.has(jws.digest)) return
+    const name = nameOf(kind, id)
+    this.#filed.set(name, [...(this.#filed.get(name) ?? []), filed])
+    this.#byDigest.set(jws.digest, filed)
+  }
+
+  #applyEndorsement(kid: string, data: Uint8Array): void {
+    const { claims, jws } = openMessage(keyMessage, data)
+    const anchor = this.#trust.anchors[claims.role]
+    if (anchor === undefined || jws.kid !== thumbprint(anchor))
+      throw new Fault('unknown_key', { message: 'Not the role’s anchor.' })
+    verifyJws(jws, anchor)
+    if (
+      claims.kid !== kid ||
+      thumbprint(claims.jwk) !== kid ||
+      claims.iss !== claims.role ||
+      claims.aud !== this.audience ||
+      claims.exp - claims.iat > ENDORSEMENT_SECONDS_MAX
+    ) {
+      throw new Fault('malformed', { message: 'An endorsement that contradicts itself.' })
+    }
+    const known = this.#endorsements.get(kid) ?? []
+    if (known.some(({ digest }) => digest === jws.digest)) return
+    this.#endorsements.set(kid, [...known, { ...claims, compact: jws.compact, digest: jws.digest }])
+  }
+
+  /** The record in force; undefined when there is none, or it was removed. */
+  record<K extends RecordKind>(kind: K, id: string): FiledRecord<K> | undefined {
+    const best = this.#highest(kind, id)
+    return best === undefined ? undefined : asRecord<K>(best)
+  }
+
+  /** The highest valid version filed, 0 for none; a removal counts. */
+  version(kind: RecordKind, id: string): number {
+    return this.#highest(kind, id)?.command.claims.version ?? 0
+  }
+
+  /** The exact value in force, removals included. */
+  valueOf(kind: RecordKind, id: string): string | undefined {
+    return this.#highest(kind, id)?.value
+  }
+
+  /** A valid record by the digest of its first line, in force or not. */
+  recordByDigest(digest: string): FiledRecord | undefined {
+    const filed = this.#byDigest.get(digest)
+    return filed !== undefined && this.isValid(filed) ? asRecord(filed) : undefined
+  }
+
+  /** Ids of a kind that have a value, removed ones included, in order. */
+  ids(kind: RecordKind): readonly string[] {
+    const prefix = nameOf(kind, '')
+    return [...this.#filed.keys()]
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length))
+      .sort()
+  }
+
+  #highest(kind: RecordKind, id: string): FiledValue | undefined {
+    let best: FiledValue | undefined
+    for (const filed of this.#filed.get(nameOf(kind, id)) ?? []) {
+      const { version } = filed.command.claims
+      if ((best === undefined || version > best.command.claims.version) && this.isValid(filed)) best = filed
+    }
+    return best
+  }
+
+  /** Whether operators' signatures hold up a value; also one that is not filed here, as in a plan. */
+  isValid(filed: FiledValue): boolean {
+    const { kind, aud } = filed.command.claims
+    if (aud !== this.audience) return false
+    const root = kind === 'operator'
+    if (!this.#operatorSigned(filed.command, root)) return false
+    if (filed.cosigns.some((cosign) => cosign.claims.aud !== this.audience || !this.#operatorSigned(cosign, root)))
+      return false
+    return filed.cosigns.length > 0 || !this.#trust.two_person.includes(kind)
+  }
+
+  #operatorSigned(
+    line: { readonly jws: UnverifiedJws; readonly claims: { readonly iss: string } },
+    root: boolean,
+  ): boolean {
+    const { kid } = line.jws
+    if (this.#control.keyWasRevoked(kid)) return false
+    const key = root ? this.#pinnedKey(line.claims.iss, kid) : this.operatorKey(line.claims.iss, kid)
+    if (key === undefined) return false
+    let ok = this.#verified.get(line.jws)
+    if (ok === undefined) {
+      ok = signatureHolds(line.jws, key)
+      this.#verified.set(line.jws, ok)
+    }
+    return ok
+  }
+
+  isPinned(operatorId: string): boolean {
+    return Object.hasOwn(this.#trust.operators, operatorId)
+  }
+
+  #pinnedKey(operatorId: string, kid: string): PublicJwk | undefined {
+    const pinned = this.isPinned(operatorId) ? this.#trust.operators[operatorId] : undefined
+    return pinned !== undefined && thumbprint(pinned) === kid ? pinned : undefined
+  }
+
+  /** An operator's key: pinned, or in any valid version of the operator's record. Key revokes are the caller's to ask. */
+  operatorKey(operatorId: string, kid: string): PublicJwk | undefined {
+    const pinned = this.#pinnedKey(operatorId, kid)
+    if (pinned !== undefined) return pinned
+    for (const filed of this.#filed.get(nameOf('operator', operatorId)) ?? []) {
+      const { record } = filed.command.claims as { readonly record: AgentRecord | null }
+      const key = record?.keys.find((candidate) => thumbprint(candidate) === kid)
+      if (key !== undefined && this.isValid(filed)) return key
+    }
+    return undefined
+  }
+
+  /** Who holds a key in the record in force, over all kinds: a key is registered once. */
+  keyHolder(kid: string): { readonly kind: RecordKind; readonly id: string } | undefined {
+    for (const kind of RECORD_KINDS) {
+      for (const id of this.ids(kind)) {
+        const record = this.record(kind, id)?.record as { readonly keys?: readonly PublicJwk[] } | undefined
+        if (record?.keys?.some((key) => thumbprint(key) === kid)) return { kind, id }
+      }
+    }
+    for (const [id, jwk] of Object.entries(this.#trust.operators))
+      if (thumbprint(jwk) === kid) return { kind: 'operator', id }
+    return undefined
+  }
+
+  /**
+   * A service's key at the instant `atSeconds` (a message's `iat`, or now): one endorsement must cover it, for the role, and
+   * no standing revoke may name it. Throws Fault `unknown_key`, `wrong_role`.
+   */
+  serviceKey(role: ServiceRole, kid: string, atSeconds: number): PublicJwk {
+    const endorsements = this.#endorsements.get(kid) ?? []
+    if (endorsements.length > 0 && endorsements.every((endorsement) => endorsement.role !== role)) {
+      throw new Fault('wrong_role', { message: `The key is not endorsed for ${role}.` })
+    }
+    const good = endorsements.find(
+      (endorsement) =>
+        endorsement.role === role &&
+        endorsement.iat <= atSeconds &&
+        atSeconds < endorsement.exp &&
+        !this.#control.endorsementIsRevoked(role, kid, endorsement.iat),
+    )
+    if (good === undefined)
+      throw new Fault('unknown_key', { message: `No endorsement of ${role} covers the key at that time.` })
+    return good.jwk
+  }
+
+  /** The endorsements of a key, to be recorded as evidence. */
+  endorsementsOf(kid: string): readonly { readonly compact: string; readonly digest: string }[] {
+    return this.#endorsements.get(kid) ?? []
+  }
+}
+
+function nameOf(kind: RecordKind, id: string): string {
+  return `${kind}.${id}`
+}
+
+function asRecord<K extends RecordKind>(filed: FiledValue): FiledRecord<K> | undefined {
+  const { kind, id, version, record } = filed.command.claims
+  if (record === null) return undefined
+  return {
+    kind: kind as K,
+    id,
+    version,
+    record: record as RecordOf<K>,
+    digest: filed.command.jws.digest,
+    value: filed.value,
+  }
+}
+
+function signatureHolds(jws: UnverifiedJws, key: PublicJwk): boolean {
+  try {
+    verifyJws(jws, key)
+    return true
+  } catch (error) {
+    if (error instanceof Fault) return false
+    throw error
+  }
+}
