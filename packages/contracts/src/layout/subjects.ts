@@ -10,14 +10,7 @@ export type SubjectToken = string | typeof ANY
 export type LastSubjectToken = SubjectToken | typeof REST
 
 /** Requests between services, answered under `answer(…)`. Internal: no part of CONTRACT.md. */
-export const RPC_NAMES = [
-  'policy.decide',
-  'token.issue',
-  'token.cancel',
-  'token.expire',
-  'token.ended',
-  'token.list',
-] as const
+export const RPC_NAMES = ['policy.decide', 'token.issue', 'token.close', 'token.ended', 'token.list'] as const
 export type RpcName = (typeof RPC_NAMES)[number]
 /** All requests of one group. */
 export type RpcGroup = 'policy' | 'token'
