@@ -100,11 +100,15 @@ describe('G1: a gateway starts nothing without a chain that verifies at the gate
       'chain_broken',
       { decision: { policy: { version: 2, bundle_sha256: 'A'.repeat(43) } } },
     ],
-    ['a decision that expired before the token', 'expired', { decision: { iat: now - 100, exp: now - 40 } }],
+    [
+      'a decision that expired before the token',
+      'expired',
+      { intent: { iat: now - 120, exp: now + 60 }, decision: { iat: now - 100, exp: now - 40 } },
+    ],
     ['a decision whose first one is missing', 'chain_broken', { decision: { first: 'A'.repeat(43) } }],
     ['an intent that had expired when it was decided', 'expired', { intent: { iat: now - 200, exp: now - 100 } }],
     ['an intent from after its decision', 'not_yet_valid', { intent: { iat: now + 60, exp: now + 120 } }],
-    ['an intent that lives too long', 'lifetime_too_long', { intent: { exp: now + 601 } }],
+    ['an intent that lives too long', 'lifetime_too_long', { intent: { exp: now + 700 } }],
     ['an intent for another region', 'wrong_audience', { intent: { aud: 'writ:us-east-1' } }],
     [
       'an intent for a user who is not the agent’s',
