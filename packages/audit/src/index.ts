@@ -47,3 +47,5 @@ export {
   tilePath,
 } from './core/tiles.ts'
 export { formatTlogProof, parseTlogProof, type TlogProof, verifyTlogProof } from './core/tlog-proof.ts'
+// The source side: what every service and gateway records with.
+export * from './source/index.ts'

@@ -1,0 +1,6 @@
+export { AuditSource } from './audit-source.ts'
+export type { AuditSourceOptions, AuditSourceStats } from './audit-source-options.ts'
+export { clearDocument } from './chain.ts'
+export { type Clock, systemClock } from './clock.ts'
+export { auditEvent, type NewEvent } from './events.ts'
+export { uuidV7 } from './uuid-v7.ts'

@@ -1,0 +1,68 @@
+import { type AuditEvent, EVENTS_MAX, Fault } from '@writ/contracts'
+
+/** One call of `record`: settled when all of its events are durable or one cannot be kept. */
+export interface Ticket {
+  left: number
+  readonly resolve: () => void
+  readonly reject: (fault: Fault) => void
+}
+
+export interface WaitingEvent {
+  readonly event: AuditEvent
+  /** Length of its JSON. */
+  readonly bytes: number
+  /** Absent for what runs beside: nobody waits for it, and it is tried until it is kept. */
+  readonly ticket?: Ticket
+}
+
+/** Events in the order in which they were recorded, before a message takes them. Bounded: a full queue refuses. */
+export class WaitingEvents {
+  readonly #bytesMax: number
+  #events: WaitingEvent[] = []
+  #bytes = 0
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  get size(): number {
+    return this.#events.length
+  }
+
+  /** Throws Fault `unavailable` when they would not fit; then none is taken. */
+  push(events: readonly WaitingEvent[]): void {
+    const bytes = sum(events)
+    if (this.#bytes + bytes > this.#bytesMax) {
+      throw new Fault('unavailable', { message: 'Too many audit events wait to be written.' })
+    }
+    this.#events.push(...events)
+    this.#bytes += bytes
+  }
+
+  /** The next events that fit into one message whose events may take `bytesMax`: at least one, at most 64. */
+  take(bytesMax: number): WaitingEvent[] {
+    let count = 0
+    let bytes = 0
+    for (const event of this.#events) {
+      bytes += event.bytes + 1
+      if (count === EVENTS_MAX || (count > 0 && bytes > bytesMax)) break
+      count += 1
+    }
+    const taken = this.#events.splice(0, count)
+    this.#bytes -= sum(taken)
+    return taken
+  }
+
+  /** After a message could not be kept: who waits is told and loses all of his events; the rest goes back to the front. */
+  fail(taken: readonly WaitingEvent[], fault: Fault): void {
+    const failed = new Set(taken.flatMap(({ ticket }) => (ticket === undefined ? [] : [ticket])))
+    for (const ticket of failed) ticket.reject(fault)
+    const kept = [...taken, ...this.#events].filter(({ ticket }) => ticket === undefined || !failed.has(ticket))
+    this.#events = kept
+    this.#bytes = sum(kept)
+  }
+}
+
+function sum(events: readonly WaitingEvent[]): number {
+  return events.reduce((total, { bytes }) => total + bytes, 0)
+}
