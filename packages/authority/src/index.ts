@@ -48,3 +48,4 @@ export {
   verifyIntent,
 } from './core/verify-chain.ts'
 export { type GatewayIdentity, type VerifiedPlan, verifyPlan, verifyToken } from './core/verify-plan.ts'
+export { AuthorityReader, type ReadStream, type StoredMessage } from './follow/authority-reader.ts'
