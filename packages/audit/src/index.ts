@@ -49,3 +49,5 @@ export {
 export { formatTlogProof, parseTlogProof, type TlogProof, verifyTlogProof } from './core/tlog-proof.ts'
 // The source side: what every service and gateway records with.
 export * from './source/index.ts'
+// Documents that are sealed so that they can be erased.
+export * from './documents/index.ts'

@@ -1,0 +1,10 @@
+export { type OpenedDocument, openDocument, sealDocument } from './sealed-document.ts'
+export {
+  RECORDS_KEY_ID,
+  type SubjectKey,
+  type SubjectKeyStore,
+  SubjectKeys,
+  unwrapSubjectKeys,
+} from './subject-keys.ts'
+export { parseSubjectKeys, readSubjectKeysFile, writeSubjectKeysFile } from './subject-keys-file.ts'
+export { openWrappingKey, type WrappingKey, wrappingKeyOf } from './wrapping-key.ts'
