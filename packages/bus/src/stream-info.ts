@@ -1,0 +1,33 @@
+import { STORE_API_PREFIX, type StreamName } from '@writ/contracts'
+import { unavailable } from './link.ts'
+import type { Requests } from './requests.ts'
+import { parseJson } from './store.ts'
+
+/** What a service relies on and asserts when it starts: the settings as the server has them, in its own names. */
+export interface StreamInfo {
+  readonly config: Readonly<Record<string, unknown>>
+  readonly messages: number
+  readonly bytes: number
+  readonly firstSeq: number
+  readonly lastSeq: number
+}
+
+/** From the stream's leader. @throws Fault `unavailable`, also when there is no such stream. */
+export async function streamInfo(requests: Requests, stream: StreamName): Promise<StreamInfo> {
+  const { message } = await requests.one(`${STORE_API_PREFIX}.STREAM.INFO.${stream}`, '', {})
+  const { error, config, state } = parseJson(message.data)
+  if (error !== undefined)
+    throw unavailable('The stream cannot be asked.', new Error(`${stream}: ${error.description}`))
+  if (!isRecord(config) || !isRecord(state)) throw unavailable('The stream cannot be asked.')
+  return {
+    config,
+    messages: Number(state['messages']),
+    bytes: Number(state['bytes']),
+    firstSeq: Number(state['first_seq']),
+    lastSeq: Number(state['last_seq']),
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
