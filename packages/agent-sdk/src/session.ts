@@ -1,0 +1,103 @@
+import { readFile } from 'node:fs/promises'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { type Authority, AuthorityReader, createAuthority } from '@writ/authority'
+import { type Bus, connectBus, type OnStatus } from '@writ/bus'
+import { Enrolment, Fault, KEY_WAIT_MS, type PartyKind, type Subjects, subjects } from '@writ/contracts'
+import { readKeyFile, type Signer, signerOf } from '@writ/keys'
+
+export interface SessionOptions {
+  /** Folder of the enrolment package, or its `enrolment.json`. */
+  readonly enrolment: string
+  /** The signing key, a JWK file of mode 0600; `key.jwk` in the package's folder when absent. */
+  readonly keyFile?: string
+  /** Hears of the connection's life; never of secrets. */
+  readonly onStatus?: OnStatus
+  /** How long the first connection is tried, milliseconds; 10,000 when absent. */
+  readonly connectWithinMs?: number
+}
+
+/** An enrolled identity that is connected: its key, its connection, and who it may believe. */
+export interface Session extends AsyncDisposable {
+  readonly kind: string
+  readonly id: string
+  readonly region: string
+  readonly signer: Signer
+  readonly bus: Bus
+  readonly subjects: Subjects
+  readonly authority: Authority
+  readonly reader: AuthorityReader
+  /** Runs a check; when it lacks a key, reads SIGNERS and tries again for up to 5 s (CONTRACT "Plan"). */
+  withKeys<T>(check: () => T): Promise<T>
+}
+
+/** The enrolment package of a folder or file, checked; `credentials_file` made absolute. Throws Fault `unavailable`, `malformed`. */
+export async function readEnrolment(path: string): Promise<Enrolment & { readonly folder: string }> {
+  const file = path.endsWith('.json') ? resolve(path) : resolve(path, 'enrolment.json')
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new Fault('unavailable', { message: `The enrolment package ${file} cannot be read.`, cause })
+  })
+  const parsed = Enrolment.safeParse(parseJson(text))
+  if (!parsed.success)
+    throw new Fault('malformed', { message: `${file} is no enrolment package.`, cause: parsed.error })
+  const folder = dirname(file)
+  const { credentials_file } = parsed.data
+  return {
+    ...parsed.data,
+    folder,
+    credentials_file: isAbsolute(credentials_file) ? credentials_file : join(folder, credentials_file),
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** Connects an enrolled agent, approver or operator. Throws Fault `unavailable` when the bus is not reached in time. */
+export async function openSession(options: SessionOptions): Promise<Session> {
+  const enrolment = await readEnrolment(options.enrolment)
+  const signer = signerOf(await readKeyFile(options.keyFile ?? join(enrolment.folder, 'key.jwk')))
+  const credentials = await readFile(enrolment.credentials_file, 'utf8').catch((cause: unknown) => {
+    throw new Fault('unavailable', { message: `The credentials ${enrolment.credentials_file} cannot be read.`, cause })
+  })
+  const { kind, id, region } = enrolment
+  const bus = await connectBus({
+    servers: enrolment.nats_url,
+    credentials,
+    region,
+    kind: kind as PartyKind,
+    id,
+    waitOnFirstConnect: true,
+    signal: AbortSignal.timeout(options.connectWithinMs ?? 10_000),
+    ...(options.onStatus !== undefined && { onStatus: options.onStatus }),
+  })
+  const authority = createAuthority(region, enrolment.trust)
+  const reader = new AuthorityReader(authority, (stream, where) => bus.read(stream, where))
+  return {
+    kind,
+    id,
+    region,
+    signer,
+    bus,
+    subjects: subjects(region),
+    authority,
+    reader,
+    withKeys: (check) => withKeys(reader, check),
+    [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
+  }
+}
+
+async function withKeys<T>(reader: AuthorityReader, check: () => T): Promise<T> {
+  const deadline = performance.now() + KEY_WAIT_MS
+  for (;;) {
+    try {
+      return check()
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'unknown_key' || performance.now() > deadline) throw error
+    }
+    await reader.signers()
+  }
+}
