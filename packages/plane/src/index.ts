@@ -1,1 +1,8 @@
-export {}
+export { type ConnectOptions, connectStore, connectSystem } from './connections.ts'
+export { createPlane, openPlane, type PlaneOptions } from './create-plane.ts'
+export { type EnrolmentPackage, type EnrolOptions, enrol, readEnrolment } from './enrol.ts'
+export { ensureGatewayConsumer, ensureStreams, type StreamsOptions } from './ensure-streams.ts'
+export { type Plane, type PlanePaths, planePaths } from './plane.ts'
+export { pushAccount, revokeCredentials } from './revoke-credentials.ts'
+export { type ServerOptions, serverConfig } from './server-config.ts'
+export { type Credentials, createCredentials, encodeCredentials } from './users.ts'
