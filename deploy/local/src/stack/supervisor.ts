@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, open } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Fault } from '@writ/contracts'
+import type { ProcessFile } from './left-over.ts'
+
+export interface ProcessSpec {
+  readonly name: string
+  readonly command: string
+  readonly args: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly logFile: string
+  /** Resolves when the process can do its work; tried until it does. Rejects: not yet. */
+  readonly ready: (signal: AbortSignal) => Promise<void>
+  readonly readyWithinMs: number
+}
+
+const STOP_WITHIN_MS = 15_000
+const RESTART_DELAY_MS = 250
+
+/**
+ * One process that is kept running: when it ends by itself it is started again, as an orchestrator would. `stop` ends it
+ * with SIGTERM, and with SIGKILL when it does not leave in time.
+ */
+export class Supervised implements AsyncDisposable {
+  readonly spec: ProcessSpec
+  readonly #file: ProcessFile
+  readonly #onRestart: (name: string) => void
+  #child: ChildProcess | undefined
+  #stopping = false
+
+  constructor(spec: ProcessSpec, file: ProcessFile, onRestart: (name: string) => void) {
+    this.spec = spec
+    this.#file = file
+    this.#onRestart = onRestart
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Starts the process and waits until it is ready. Throws Fault `unavailable` naming the log when it does not get there. */
+  async start(): Promise<void> {
+    await this.#spawn()
+    await this.untilReady()
+  }
+
+  async untilReady(): Promise<void> {
+    const { name, logFile, ready, readyWithinMs } = this.spec
+    const deadline = performance.now() + readyWithinMs
+    for (let last: unknown; ; ) {
+      try {
+        await ready(AbortSignal.timeout(2000))
+        return
+      } catch (error) {
+        last = error
+      }
+      if (performance.now() > deadline) {
+        throw new Fault('unavailable', { message: `${name} did not become ready; ${logFile} says why.`, cause: last })
+      }
+      await delay(25)
+    }
+  }
+
+  async #spawn(): Promise<void> {
+    const { name, command, args, env, logFile } = this.spec
+    await mkdir(dirname(logFile), { recursive: true, mode: 0o700 })
+    const log = await open(logFile, 'a', 0o600)
+    try {
+      // A group of its own: Ctrl-C reaches the supervisor alone, which then stops everything in order.
+      const child = spawn(command, args, { env, stdio: ['ignore', log.fd, log.fd], detached: true })
+      this.#child = child
+      child.once('exit', () => void this.#ended(child))
+      await once(child, 'spawn')
+      await this.#file.add(name, child.pid as number)
+    } catch (cause) {
+      throw new Fault('unavailable', { message: `${name} could not be started (${command}).`, cause })
+    } finally {
+      await log.close()
+    }
+  }
+
+  async #ended(child: ChildProcess): Promise<void> {
+    if (child.pid !== undefined) await this.#file.remove(child.pid)
+    if (this.#stopping) return
+    this.#onRestart(this.spec.name)
+    await delay(RESTART_DELAY_MS)
+    if (!this.#stopping) await this.#spawn()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping = true
+    const child = this.#child
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGTERM')
+    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS)
+    await exited
+    clearTimeout(timer)
+  }
+}

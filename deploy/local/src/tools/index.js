@@ -1,0 +1,2 @@
+export { resolveTool } from './resolve-tool.js'
+//# sourceMappingURL=index.js.map

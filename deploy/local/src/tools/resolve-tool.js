@@ -1,0 +1,65 @@
+import { isAbsolute } from 'node:path'
+import { Fault } from '@writ/contracts'
+import { cached, toolCache } from './cache.js'
+import { TOOLS } from './catalogue.js'
+import { install, whileLocked } from './install.js'
+import { judge } from './judge.js'
+import { inPath } from './look-up.js'
+import { run } from './run.js'
+import { formatVersion } from './version.js'
+
+const ASK_TIMEOUT_MS = 15_000
+/**
+ * Finds a tool that will do, or installs one: the path in the tool's variable, else PATH, else the project's cache, else
+ * an installation into that cache. There is no fallback to anything that only looks like the tool.
+ * Throws Fault `unavailable` that says what to install, and also when the variable names one that will not do.
+ */
+export async function resolveTool(name, { env, log }) {
+  const tool = TOOLS[name]
+  const named = env[tool.variable]
+  if (named !== undefined && named !== '') return fromVariable(tool, named, env)
+  const inPlace = await firstGood(tool, await inPath(env, tool.names), env, log)
+  if (inPlace !== undefined) return { ...inPlace, from: 'path' }
+  const cache = toolCache(env)
+  const fromCache = async () => firstGood(tool, await cached(cache, tool), env, () => {})
+  const known = await fromCache()
+  if (known !== undefined) return { ...known, from: 'cache' }
+  return whileLocked(cache, tool, async () => {
+    const meanwhile = await fromCache()
+    if (meanwhile !== undefined) return { ...meanwhile, from: 'cache' }
+    return installed(tool, cache, env, log)
+  })
+}
+async function fromVariable(tool, path, env) {
+  const judgement = isAbsolute(path) ? await ask(tool, path, env) : { good: false, reason: 'it is no absolute path' }
+  if (judgement.good) return { path, version: formatVersion(judgement.version), from: 'variable' }
+  throw new Fault('unavailable', { message: `${tool.variable} names ${path}, which will not do: ${judgement.reason}.` })
+}
+async function installed(tool, cache, env, log) {
+  const how = tool.installer.from === 'go' ? 'with Go' : 'from the system’s packages'
+  log(`Installing ${tool.name} ${how} into ${cache}; this takes ${tool.installer.takes}, once.`)
+  let version = [0, 0, 0]
+  const path = await install(cache, tool, env, async (made) => {
+    const judgement = await ask(tool, made, env)
+    if (!judgement.good)
+      throw new Fault('unavailable', {
+        message: `The ${tool.name} that was installed will not do: ${judgement.reason}.`,
+      })
+    version = judgement.version
+    return version
+  })
+  return { path, version: formatVersion(version), from: 'installed' }
+}
+async function firstGood(tool, paths, env, log) {
+  for (const path of paths) {
+    const judgement = await ask(tool, path, env)
+    if (judgement.good) return { path, version: formatVersion(judgement.version) }
+    log(`Passing over ${path}: ${judgement.reason}.`)
+  }
+  return undefined
+}
+async function ask(tool, path, env) {
+  const { ok, stdout } = await run(path, tool.versionArguments, { env, timeoutMs: ASK_TIMEOUT_MS })
+  return judge(tool, ok ? stdout : undefined)
+}
+//# sourceMappingURL=resolve-tool.js.map

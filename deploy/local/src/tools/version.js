@@ -1,0 +1,13 @@
+/** The first dotted number in a program's `--version` output or a package's version; undefined: there is none. */
+export function parseVersion(text) {
+  const found = /(?:^|[^\d.])(\d{1,9})\.(\d{1,9})(?:\.(\d{1,9}))?/.exec(text)
+  return found === null ? undefined : [Number(found[1]), Number(found[2]), Number(found[3] ?? 0)]
+}
+export function formatVersion(version) {
+  return version.join('.')
+}
+/** Negative, zero or positive, as `a` is older than, the same as or newer than `b`. */
+export function compareVersions(a, b) {
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2]
+}
+//# sourceMappingURL=version.js.map
