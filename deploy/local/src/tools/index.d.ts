@@ -1,4 +1,0 @@
-export type { ToolName } from './catalogue.ts'
-export { type ResolvedTool, type ResolveOptions, resolveTool } from './resolve-tool.ts'
-export type { Env } from './run.ts'
-//# sourceMappingURL=index.d.ts.map

@@ -1,2 +1,0 @@
-export { resolveTool } from './resolve-tool.js'
-//# sourceMappingURL=index.js.map
