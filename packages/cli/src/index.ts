@@ -1,1 +1,8 @@
-export {}
+export { createDevice, createIdentity } from './commands/create-identity.ts'
+export { EXIT, type ExitCode } from './exit-codes.ts'
+export type { LocalFile } from './local-file.ts'
+export { type ControlWord, publishControl } from './operator/control.ts'
+export { ensureRecord, type Filing, fileRecord } from './operator/file-record.ts'
+export { publishBundle } from './operator/publish-bundle.ts'
+export { type Spread, spreadControl } from './operator/revoke.ts'
+export { runCli } from './program.ts'

@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import { ask, type Session } from '@writ/agent-sdk'
+import { type Command, commandMessage, Fault, type RecordKind, type RecordOf, resultMessage } from '@writ/contracts'
+import { canonicalJson, signMessage } from '@writ/keys'
+
+export interface Filing<K extends RecordKind = RecordKind> {
+  readonly kind: K
+  readonly id: string
+  /** The whole new record; null removes it. */
+  readonly record: RecordOf<K> | null
+  readonly reason: string
+  /** The highest version + 1; 1 for the first. */
+  readonly version: number
+}
+
+const COMMAND_SECONDS = 300
+
+/**
+ * Signs a record as this operator's command and has intent-gateway file it. Resolves when it is in force and read back.
+ * Throws the Fault of the refusal: `wrong_version`, `replayed` (a key is registered already), `wrong_role`, `chain_broken`, …
+ */
+export async function fileRecord<K extends RecordKind>(
+  session: Session,
+  filing: Filing<K>,
+): Promise<{ readonly version: number }> {
+  const iat = Math.floor(Date.now() / 1000)
+  const claims = {
+    iss: session.id,
+    aud: session.authority.audience,
+    iat,
+    exp: iat + COMMAND_SECONDS,
+    jti: randomUUID(),
+    kind: filing.kind,
+    id: filing.id,
+    version: filing.version,
+    record: filing.record,
+    reason: filing.reason,
+  } as unknown as Command
+  const parsed = commandMessage.schema.safeParse(claims)
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
+    throw new Fault('malformed', { message: `The record is not valid: ${fields}.`.slice(0, 1000), cause: parsed.error })
+  }
+  const { claims: result } = await ask(session, {
+    subject: session.subjects.command(session.id),
+    body: await signMessage(session.signer, commandMessage, claims),
+    from: 'intent-gateway',
+    replies: [resultMessage],
+  })
+  if (!result.ok) throw new Fault(result.code ?? 'internal', { message: result.message ?? 'The record was refused.' })
+  return { version: result.version ?? filing.version }
+}
+
+/** Files a record unless the one in force says the same. */
+export async function ensureRecord<K extends RecordKind>(
+  session: Session,
+  filing: Omit<Filing<K>, 'version'>,
+): Promise<{ readonly version: number; readonly filed: boolean }> {
+  const { reader, authority } = session
+  await reader.signers()
+  await reader.registry()
+  const current = authority.trust.record(filing.kind, filing.id)
+  const version = authority.trust.version(filing.kind, filing.id)
+  if (current !== undefined && filing.record !== null && sameRecord(current.record, filing.record))
+    return { version, filed: false }
+  return { ...(await fileRecord(session, { ...filing, version: version + 1 })), filed: true }
+}
+
+function sameRecord(a: unknown, b: unknown): boolean {
+  return canonicalJson(a as never) === canonicalJson(b as never)
+}

@@ -1,0 +1,11 @@
+import { InvalidArgumentError } from 'commander'
+
+/** `a,b` or repeated: a list without empty entries. */
+export function list(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, ...value.split(',').map((item) => item.trim())].filter((item) => item !== '')
+}
+
+export function wholeNumber(value: string): number {
+  if (!/^[0-9]{1,15}$/.test(value)) throw new InvalidArgumentError('a whole number is wanted.')
+  return Number(value)
+}
