@@ -1,1 +1,5 @@
-export {}
+export { ENTRYPOINT, openBundle, type PolicyBundle } from './bundle/open-bundle.ts'
+export { OBLIGATION_DEFAULTS, type PolicyDecision } from './core/decision.ts'
+export { buildInput, type InputSources, inputSha256, type PolicyInput } from './core/input.ts'
+export { countingReports } from './core/reports.ts'
+export { Evaluator } from './evaluator.ts'
