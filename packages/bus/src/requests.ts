@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Msg } from '@nats-io/transport-node'
-import type { Fault } from '@writ/contracts'
+import { Fault } from '@writ/contracts'
 import { type Link, unavailable } from './link.ts'
 import { type Trace, traceFields } from './trace.ts'
 import { headersOf, type WireHeaders } from './wire-headers.ts'
@@ -15,6 +15,16 @@ export interface RequestOptions {
 export interface Reply {
   readonly message: Msg
   readonly headers: WireHeaders
+}
+
+/**
+ * Nobody listens to the subject of a request: nobody has it, and nobody will. The server's word; an answerer of our own
+ * account can say the same of itself, which no signature covers.
+ */
+export class Unheard extends Fault {
+  constructor() {
+    super('unavailable', { message: 'Nobody answers this request now.' })
+  }
 }
 
 interface Pending {
@@ -61,7 +71,7 @@ export class Requests {
       return true
     }
     await this.many(subject, body, options, take, replyTo)
-    if (answer === undefined || answer.headers.status === 503) throw unavailable('Nobody answers this request now.')
+    if (answer === undefined || answer.headers.status === 503) throw new Unheard()
     return answer
   }
 
