@@ -41,12 +41,13 @@ export class Supervised implements AsyncDisposable {
     return this.#child?.pid
   }
 
-  /** Starts the process and waits until it is ready. Throws Fault `unavailable` naming the log when it does not get there. */
-  async start(): Promise<void> {
+  /** Starts the process and, unless told not to, waits until it is ready. Throws Fault `unavailable` when it cannot be started. */
+  async start(wait = true): Promise<void> {
     await this.#spawn()
-    await this.untilReady()
+    if (wait) await this.untilReady()
   }
 
+  /** Throws Fault `unavailable` naming the log when the process does not get there. */
   async untilReady(): Promise<void> {
     const { name, logFile, ready, readyWithinMs } = this.spec
     const deadline = performance.now() + readyWithinMs
@@ -87,7 +88,8 @@ export class Supervised implements AsyncDisposable {
     if (this.#stopping) return
     this.#onRestart(this.spec.name)
     await delay(RESTART_DELAY_MS)
-    if (!this.#stopping) await this.#spawn()
+    // A program that cannot be started any more shows as not ready; the log has why.
+    if (!this.#stopping) await this.#spawn().catch(() => undefined)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

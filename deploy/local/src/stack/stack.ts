@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openSession, type Session } from '@writ/agent-sdk'
+import { epochOf, originOf } from '@writ/audit'
+import { publishControl } from '@writ/cli'
+import { lockDirectory, writeFileDurably } from '@writ/durable'
+import { connectStore, createPlane, enrol, ensureStreams, openPlane, type Plane, planePaths } from '@writ/plane'
+import { resolveTool } from '../tools/index.ts'
+import { ProcessFile } from './left-over.ts'
+import { type LocalPaths, localPaths } from './paths.ts'
+import { type Ports, portsOf } from './ports.ts'
+import {
+  gatewaySpec,
+  healthUrl,
+  INSTANCE,
+  LOCAL_ROLES,
+  LOG_DOMAIN,
+  type LocalRole,
+  natsSpec,
+  type Programs,
+  redisSpec,
+  serviceSpec,
+} from './specs.ts'
+import { type ProcessSpec, Supervised } from './supervisor.ts'
+
+export interface StackOptions {
+  /** The folder that keeps everything, `.writ` of the repository. */
+  readonly home: string
+  /** The repository's root, where the built services lie. */
+  readonly root: string
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly region: string
+  /** One line for a person: what takes long. */
+  readonly log: (line: string) => void
+}
+
+/** The real thing on one machine: NATS, Redis and each service as a process of its own, stopped together. */
+export interface Stack extends AsyncDisposable {
+  readonly paths: LocalPaths
+  readonly plane: Plane
+  /** Connected as the root operator. */
+  readonly operator: Session
+  readonly healthUrls: Readonly<Record<LocalRole, string>>
+  /** Waits until every service says that it is ready. */
+  untilReady(): Promise<void>
+  startGateway(gatewayId: string): Promise<void>
+  /** A running process, for tests that kill it. */
+  pidOf(name: string): number | undefined
+}
+
+/** Starts the stack from what `home` holds, or makes it. Whatever was started is stopped again when this throws. */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const started: AsyncDisposable[] = []
+  try {
+    return await start(options, started)
+  } catch (error) {
+    await stopAll(started)
+    throw error
+  }
+}
+
+async function stopAll(started: readonly AsyncDisposable[]): Promise<void> {
+  for (const each of started.toReversed()) await each[Symbol.asyncDispose]()
+}
+
+async function start(options: StackOptions, started: AsyncDisposable[]): Promise<Stack> {
+  const { home, region, log } = options
+  const paths = localPaths(home)
+  await mkdir(home, { recursive: true, mode: 0o700 })
+  started.push(await lockDirectory(home))
+  const file = new ProcessFile(paths.processes)
+  const left = await file.endLeftOvers()
+  if (left.length > 0) log(`Stopped what an earlier start had left running: ${left.join(', ')}.`)
+  const ports = await portsOf(paths.ports)
+  const programs = await findPrograms(options)
+
+  const running = new Map<string, Supervised>()
+  const supervise = async (spec: ProcessSpec, wait: boolean): Promise<void> => {
+    const supervised = new Supervised(spec, file, (name) => log(`${name} ended by itself and is started again.`))
+    running.set(spec.name, supervised)
+    started.push(supervised)
+    await supervised.start(wait)
+  }
+
+  const plane = await makePlane(paths, ports, region)
+  log('Starting NATS and Redis …')
+  const redis = await redisSpec(paths, ports, programs)
+  await Promise.all([supervise(await natsSpec(plane, paths, ports, programs), true), supervise(redis.spec, true)])
+  await prepareStreams(plane)
+  const operator = await openSession({ enrolment: planePaths(plane.dir).rootOperator })
+  started.push(operator)
+  await ensureGenesis(operator)
+  log('Starting the services …')
+  const settings = { plane, redisUrl: redis.url }
+  for (const role of LOCAL_ROLES)
+    await enrol(plane, { kind: role, id: INSTANCE, outDir: paths.service(role, INSTANCE) })
+  await Promise.all(
+    LOCAL_ROLES.map((role) =>
+      supervise(serviceSpec(role, paths, ports, programs, settings), role === 'intent-gateway'),
+    ),
+  )
+  await writeLocalFile(paths, ports, plane, redis.url)
+  return {
+    paths,
+    plane,
+    operator,
+    healthUrls: Object.fromEntries(LOCAL_ROLES.map((role) => [role, healthUrl(ports, role)])) as Record<
+      LocalRole,
+      string
+    >,
+    untilReady: async () => {
+      await Promise.all(LOCAL_ROLES.map((role) => running.get(role)?.untilReady()))
+    },
+    startGateway: (gatewayId) => supervise(gatewaySpec(gatewayId, paths, programs), false),
+    pidOf: (name) => running.get(name)?.pid,
+    [Symbol.asyncDispose]: () => stopAll(started.splice(0)),
+  }
+}
+
+async function findPrograms({ root, env, log }: StackOptions): Promise<Programs> {
+  const tools = { env, log }
+  const nats = await resolveTool('nats-server', tools)
+  const redis = await resolveTool('redis-server', tools)
+  const passed = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'].flatMap((name) => {
+    const value = env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  return { nats: nats.path, redis: redis.path, root, env: Object.fromEntries(passed) }
+}
+
+/** The plane of this folder; the log is named for the half-year in which the plane was made. */
+async function makePlane(paths: LocalPaths, ports: Ports, region: string): Promise<Plane> {
+  const known = await openPlane(paths.plane).catch(() => undefined)
+  const logName = known?.logName ?? originOf({ domain: LOG_DOMAIN, region }, epochOf(new Date()))
+  return createPlane({
+    dir: paths.plane,
+    region: known?.region ?? region,
+    natsUrl: `nats://127.0.0.1:${ports.nats}`,
+    logName,
+  })
+}
+
+async function prepareStreams(plane: Plane): Promise<void> {
+  const store = await connectStore(plane, { waitMs: 10_000 })
+  try {
+    await ensureStreams(store, { region: plane.region })
+  } finally {
+    await store.close()
+  }
+}
+
+async function ensureGenesis(operator: Session): Promise<void> {
+  await operator.reader.control()
+  if (operator.authority.control.stream !== undefined) return
+  await publishControl(operator, { command: 'genesis', stream: randomUUID() }, 'The local plane begins.')
+  await operator.reader.control()
+}
+
+async function writeLocalFile(paths: LocalPaths, ports: Ports, plane: Plane, redisUrl: string): Promise<void> {
+  const root = planePaths(plane.dir)
+  const { operators, anchors } = plane.trust
+  const local = {
+    nats_url: plane.natsUrl,
+    redis_url: redisUrl,
+    region: plane.region,
+    trust: { operators, anchors },
+    store_dir: paths.store,
+    log_origin: plane.logName,
+    log_vkey: plane.logVkey,
+    operator: {
+      id: plane.rootOperatorId,
+      key_file: root.rootOperatorKey,
+      credentials_file: join(root.rootOperator, 'nats.creds'),
+    },
+    provisioning: { dir: plane.dir },
+    services: Object.fromEntries(LOCAL_ROLES.map((role) => [role, { health_url: healthUrl(ports, role) }])),
+  }
+  await writeFileDurably(paths.localJson, `${JSON.stringify(local, null, 2)}\n`)
+}
