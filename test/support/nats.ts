@@ -4,6 +4,7 @@ import { mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, credsAuthenticator, type NatsConnection } from '@nats-io/transport-node'
 import { type IdentityKind, inboxPrefix } from '@writ/contracts'
 import {
@@ -25,6 +26,8 @@ export interface NatsOptions {
   readonly region?: string
   /** 3: a cluster of three servers, every stream with three replicas. */
   readonly replicas?: 1 | 3
+  /** An existing plane's keys, for a server with other data and another address. */
+  readonly plane?: Plane
 }
 
 /**
@@ -56,6 +59,7 @@ export interface TestNats extends AsyncDisposable {
 
 const START_WAIT_MS = 20_000
 const STARTS_MAX = 5
+const RETRY_MS = 100
 
 /** Starts NATS as every test of this project uses it. nats-server is found, or installed, by the project's resolver. */
 export async function startNats(options: NatsOptions = {}): Promise<TestNats> {
@@ -93,6 +97,7 @@ class Servers implements TestNats {
   readonly #binary: string
   readonly #region: string
   readonly #replicas: number
+  readonly #given: Plane | undefined
   readonly #homes: string[] = []
   readonly #opened = new Set<NatsConnection>()
   #children: ChildProcess[] = []
@@ -102,8 +107,9 @@ class Servers implements TestNats {
     for (const child of this.#children) child.kill('SIGKILL')
   }
 
-  constructor(binary: string, { region = 'test-1', replicas = 1 }: NatsOptions, dir: string) {
+  constructor(binary: string, { region = 'test-1', replicas = 1, plane }: NatsOptions, dir: string) {
     this.dir = dir
+    this.#given = plane
     this.#binary = binary
     this.#region = region
     this.#replicas = replicas
@@ -122,12 +128,14 @@ class Servers implements TestNats {
   async create(): Promise<void> {
     const [ports, routes] = [await freePorts(this.#replicas), await freePorts(this.#replicas)]
     this.url = ports.map((port) => `nats://127.0.0.1:${port}`).join(',')
-    this.#plane = await createPlane({
-      dir: join(this.dir, 'plane'),
-      region: this.#region,
-      natsUrl: this.url,
-      logName: `test.writ.example/${this.#region}`,
-    })
+    this.#plane = this.#given
+      ? { ...this.#given, natsUrl: this.url }
+      : await createPlane({
+          dir: join(this.dir, 'plane'),
+          region: this.#region,
+          natsUrl: this.url,
+          logName: `test.writ.example/${this.#region}`,
+        })
     for (const [n, port] of ports.entries()) {
       const home = await mkdtemp(join(this.dir, `server-${n}-`))
       const cluster = {
@@ -208,7 +216,7 @@ class Servers implements TestNats {
   async #ready(): Promise<void> {
     this.#store = await connectStore(this.plane, { waitMs: START_WAIT_MS })
     // A cluster elects its leaders after it takes logins.
-    for (const deadline = performance.now() + START_WAIT_MS; ; ) {
+    for (const deadline = performance.now() + START_WAIT_MS; ; await sleep(RETRY_MS)) {
       try {
         await ensureStreams(this.#store, { region: this.#region, replicas: this.#replicas })
         return

@@ -80,7 +80,7 @@ async function readSettings(path: string): Promise<Settings | undefined> {
 function checked(settings: Settings): Settings {
   const { region, nats_url, log_name, root_operator, two_person } = settings
   const ids = [region, root_operator].every((id) => Id.safeParse(id).success)
-  const texts = [nats_url, log_name].every((text) => typeof text === 'string' && text !== '')
+  const texts = [nats_url, log_name].every((text) => typeof text === 'string' && /^[^\s+]+$/u.test(text))
   const kinds = Array.isArray(two_person) && two_person.every((kind) => RECORD_KINDS.includes(kind))
   if (ids && texts && kinds) return { region, nats_url, log_name, root_operator, two_person }
   throw new Fault('malformed', { message: 'A region, address, log name, operator id or record kind is not valid.' })

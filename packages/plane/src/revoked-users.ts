@@ -17,7 +17,7 @@ export async function revocationsOf({ dir }: Pick<Plane, 'dir'>, account: Accoun
     if (errnoOf(error) === 'ENOENT') return []
     throw error
   })
-  const entries = names.map((name) => name.split('.')).filter(([of]) => of === account)
+  const entries = names.map((name) => name.split('.')).filter(({ length, 0: of }) => length === 3 && of === account)
   return Object.fromEntries(entries.map(([, publicKey = '', second]) => [publicKey, Number(second)]))
 }
 

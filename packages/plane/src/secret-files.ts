@@ -1,7 +1,8 @@
-import { chmod, mkdir, open, readFile, stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chmod, link, mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { Fault } from '@writ/contracts'
-import { errnoOf, syncDirectory } from '@writ/durable'
+import { errnoOf, syncDirectory, writeFileDurably } from '@writ/durable'
 
 /** Makes a directory that only its owner may enter, also where it was there and open. */
 export async function makePrivateDirectory(path: string): Promise<void> {
@@ -9,22 +10,23 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   await chmod(path, 0o700)
 }
 
-/** Writes a file of mode 0600 if it is not there, durably. Answers whether it wrote it; what is there stays as it is. */
+/**
+ * Writes a file of mode 0600 if it is not there, durably and whole: nobody ever reads a part. Answers whether it wrote it;
+ * what is there stays as it is.
+ */
 export async function createSecretFile(path: string, content: string | Uint8Array): Promise<boolean> {
-  const file = await open(path, 'wx', 0o600).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'EEXIST') return undefined
-    throw new Fault('unavailable', { message: `The file ${path} cannot be written.`, cause })
-  })
-  if (file === undefined) return false
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
   try {
-    await file.chmod(0o600)
-    await file.writeFile(content)
-    await file.sync()
+    await writeFileDurably(temporary, content)
+    await link(temporary, path)
+    await syncDirectory(dirname(path))
+    return true
+  } catch (cause) {
+    if (errnoOf(cause) === 'EEXIST') return false
+    throw new Fault('unavailable', { message: `The file ${path} cannot be written.`, cause })
   } finally {
-    await file.close()
+    await rm(temporary, { force: true })
   }
-  await syncDirectory(dirname(path))
-  return true
 }
 
 /** Undefined when the file is not there. Throws Fault `unavailable` when it is open to others. */

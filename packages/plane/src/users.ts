@@ -44,6 +44,6 @@ export async function usersOf({ dir }: Pick<Plane, 'dir'>, kind: IdentityKind, i
   })
   return names
     .map((name) => name.split('.'))
-    .filter(([ofKind, ofId]) => ofKind === kind && ofId === id)
+    .filter(({ length, 0: ofKind, 1: ofId }) => length === 3 && ofKind === kind && ofId === id)
     .map(([, , publicKey = '']) => publicKey)
 }
