@@ -4,9 +4,15 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 process.stdout.write('Building …\n')
-const built = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
+const built = spawnSync('npm', ['run', '--silent', 'build'], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'pipe'],
+  encoding: 'utf8',
+})
 if (built.status !== 0) {
-  process.stderr.write(`${built.stdout}${built.stderr}\nThe build failed. After a fresh clone run: npm ci && npm start\n`)
+  process.stderr.write(
+    `${built.stdout}${built.stderr}\nThe build failed. After a fresh clone run: npm ci && npm start\n`,
+  )
   process.exit(1)
 }
 await import('../dist/main.js')

@@ -27,7 +27,13 @@ export async function runLocal(options: LocalOptions): Promise<number> {
   }
   const log = (line: string): void => write(`${line}\n`)
   try {
-    await using stack = await startStack({ home: env['WRIT_HOME'] ?? join(root, '.writ'), root, env, region: REGION, log })
+    await using stack = await startStack({
+      home: env['WRIT_HOME'] ?? join(root, '.writ'),
+      root,
+      env,
+      region: REGION,
+      log,
+    })
     await preparePlant(stack, root, log)
     signal.throwIfAborted()
     const told = await tellStory(stack, log)

@@ -13,7 +13,7 @@ import { AGENTS, APPROVERS } from './people.ts'
  * is left as it is.
  */
 export async function preparePlant(stack: Stack, root: string, log: (line: string) => void): Promise<void> {
-  const { operator, plane, paths } = stack
+  const { operator, plane } = stack
   const bundle = await readFile(join(root, 'policies', 'bundle', 'bundle.tar.gz'))
   const { revision } = openBundle(bundle)
   await publishBundle(operator, bundle, revision, 'The supplied policies.')

@@ -45,8 +45,13 @@ function acted({ status, outcomes }: FinishedIntent): (readonly [string, string]
 
 function mismatch({ status, outcomes }: FinishedIntent, { state, code, returns }: Expected): string | undefined {
   if (status.state !== state) return `it should have ended ${state}, and ended ${status.state}`
-  const codes = [...status.reasons.map((reason) => reason.code), ...status.steps.flatMap(({ reason }) => (reason === undefined ? [] : [reason.code]))]
-  if (code !== undefined && !codes.includes(code as (typeof codes)[number])) return `the code should have been ${code}, not ${codes.join(', ')}`
-  if (returns !== undefined && !returns(outcomes[0]?.result ?? {})) return 'the device should have returned something else'
+  const codes = [
+    ...status.reasons.map((reason) => reason.code),
+    ...status.steps.flatMap(({ reason }) => (reason === undefined ? [] : [reason.code])),
+  ]
+  if (code !== undefined && !codes.includes(code as (typeof codes)[number]))
+    return `the code should have been ${code}, not ${codes.join(', ')}`
+  if (returns !== undefined && !returns(outcomes[0]?.result ?? {}))
+    return 'the device should have returned something else'
   return undefined
 }

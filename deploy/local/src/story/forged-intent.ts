@@ -55,6 +55,8 @@ async function untilCounted(stack: Stack, before: number): Promise<number> {
 /** `messages.refused` with `bad_signature` at intent-gateway, from its metrics. */
 async function refusedCount({ healthUrls }: Stack): Promise<number> {
   const text = await (await fetch(`${healthUrls['intent-gateway']}/metrics`)).text()
-  const lines = text.split('\n').filter((line) => /^writ_messages_refused_total\{/.test(line) && line.includes('bad_signature'))
+  const lines = text
+    .split('\n')
+    .filter((line) => /^writ_messages_refused_total\{/.test(line) && line.includes('bad_signature'))
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
 }

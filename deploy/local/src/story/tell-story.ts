@@ -10,7 +10,9 @@ import { verifyEvidence } from './verify-evidence.ts'
 /** Tells the main job as it happens. `asExpected`: every step came out as it should. */
 export async function tellStory(stack: Stack, log: (line: string) => void): Promise<{ readonly asExpected: boolean }> {
   await using agent = await connectAgent({ enrolment: stack.paths.identity('agent', 'maintenance') })
-  log(`\nA plant with two gateways and its devices is enrolled. Agent maintenance may act for u-anna on the group press-hall.`)
+  log(
+    `\nA plant with two gateways and its devices is enrolled. Agent maintenance may act for u-anna on the group press-hall.`,
+  )
   const steps = [...stepsOf(stack, agent)]
   const unexpected: string[] = []
   for (const [index, { title, tell }] of steps.entries()) {
@@ -21,7 +23,10 @@ export async function tellStory(stack: Stack, log: (line: string) => void): Prom
     log(told.instead === undefined ? '   ✓ as it should be' : `   ✗ ${told.instead}`)
     if (told.instead !== undefined) unexpected.push(title)
   }
-  const verdict = unexpected.length === 0 ? `All ${steps.length} steps came out as they should.` : `Not as it should be: ${unexpected.join('; ')}.`
+  const verdict =
+    unexpected.length === 0
+      ? `All ${steps.length} steps came out as they should.`
+      : `Not as it should be: ${unexpected.join('; ')}.`
   log(`\n${verdict}`)
   return { asExpected: unexpected.length === 0 }
 }
@@ -34,10 +39,16 @@ async function evidenceOf({ paths, plane }: Stack, digest: string): Promise<stri
   for (;;) {
     const entries = await entriesAbout(paths.store, plane.logName, digest)
     const types = entries.flatMap((entry) => entry.types)
-    const ended = types.some((type) => /^(intent\.refused|action\.(succeeded|failed|refused|aborted|unknown))$/.test(type) || type === 'policy.decided')
+    const ended = types.some(
+      (type) =>
+        /^(intent\.refused|action\.(succeeded|failed|refused|aborted|unknown))$/.test(type) ||
+        type === 'policy.decided',
+    )
     if (ended || performance.now() > deadline) {
       const leaves = entries.map(({ index }) => index)
-      return leaves.length === 0 ? 'not sealed yet' : `leaves ${leaves.join(', ')} of ${plane.logName}: ${[...new Set(types)].join(', ')}`
+      return leaves.length === 0
+        ? 'not sealed yet'
+        : `leaves ${leaves.join(', ')} of ${plane.logName}: ${[...new Set(types)].join(', ')}`
     }
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
@@ -51,7 +62,12 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
     tell: () =>
       askAgent(
         agent,
-        { ...by, action: 'telemetry-read', targets: ['temp-11'], purpose: 'Look at the oil temperature before the shift.' },
+        {
+          ...by,
+          action: 'telemetry-read',
+          targets: ['temp-11'],
+          purpose: 'Look at the oil temperature before the shift.',
+        },
         { state: 'succeeded', returns: (result) => Object.keys(result).length > 0 },
       ),
   }
@@ -78,7 +94,13 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
     tell: () =>
       askAgent(
         agent,
-        { ...by, action: 'firmware-update', targets: ['press-07'], params: { version: '9.9.9' }, purpose: 'Get the newest firmware.' },
+        {
+          ...by,
+          action: 'firmware-update',
+          targets: ['press-07'],
+          params: { version: '9.9.9' },
+          purpose: 'Get the newest firmware.',
+        },
         { state: 'denied', code: 'policy_denied' },
       ),
   }
@@ -97,12 +119,21 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
 }
 
 function* revokeAndLift(stack: Stack, agent: Agent): Generator<Step> {
-  const request = { onBehalfOf: 'u-anna', action: 'telemetry-read', targets: ['press-07'], purpose: 'Have another look.' }
+  const request = {
+    onBehalfOf: 'u-anna',
+    action: 'telemetry-read',
+    targets: ['press-07'],
+    purpose: 'Have another look.',
+  }
   let revoked = 0
   yield {
     title: 'The operator revokes the agent',
     tell: async () => {
-      const spread = await spreadControl(stack.operator, { command: 'revoke', scope: 'agent', id: agent.id }, 'Its key was left on a laptop.')
+      const spread = await spreadControl(
+        stack.operator,
+        { command: 'revoke', scope: 'agent', id: agent.id },
+        'Its key was left on a laptop.',
+      )
       revoked = spread.seq
       return toldOf(spread)
     },
@@ -110,7 +141,8 @@ function* revokeAndLift(stack: Stack, agent: Agent): Generator<Step> {
   yield { title: 'The revoked agent asks', tell: () => askAgent(agent, request, { state: 'denied', code: 'revoked' }) }
   yield {
     title: 'The operator lifts it',
-    tell: async () => toldOf(await spreadControl(stack.operator, { command: 'lift', lifts: revoked }, 'The laptop was found.')),
+    tell: async () =>
+      toldOf(await spreadControl(stack.operator, { command: 'lift', lifts: revoked }, 'The laptop was found.')),
   }
   yield { title: 'The agent asks again', tell: () => askAgent(agent, request, { state: 'succeeded' }) }
 }
