@@ -1,0 +1,263 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { AuditSource, openCheckpoint, parseVkey } from '@writ/audit'
+import { type Authority, createAuthority, openAnswer } from '@writ/authority'
+import { type Bus, type BusStatus, connectBus } from '@writ/bus'
+import { type Enrolment, isFault, type ServiceRole, sealedMessage, subjects } from '@writ/contracts'
+import { lockDirectory } from '@writ/durable'
+import type { Signer } from '@writ/keys'
+import { Gauge, type Registry } from 'prom-client'
+import { assertFlushed, assertStreams } from './assert-streams.ts'
+import { AuthorityFollower } from './authority-follower.ts'
+import { positionFile } from './control-position.ts'
+import { type Identity, readIdentity } from './enrolment.ts'
+import { Health } from './health.ts'
+import { startHealthServer } from './health-server.ts'
+import { createLogger, type Logger } from './logger.ts'
+import { createMetrics } from './metrics.ts'
+import { type Persistence, persist } from './persist.ts'
+import type { CommonConfig } from './read-env.ts'
+import { RefusedFiles } from './refused-files.ts'
+import { RefusedMessages } from './refused-messages.ts'
+import { SigningKey } from './signing-key.ts'
+import type { Teardown } from './teardown.ts'
+
+/** What a service is given to work with. Handlers take the parts they use, not the whole. */
+export interface ServiceContext {
+  readonly role: ServiceRole
+  readonly instance: string
+  readonly boot: string
+  readonly region: string
+  readonly enrolment: Enrolment
+  /** Locked by this process, mode 0700. `audit/`, `refused/` and `control.json` in it are taken. */
+  readonly stateDir: string
+  readonly log: Logger
+  readonly metrics: Registry
+  /** Add the service's own checks, then `teardown.use(health.open())` last of all. */
+  readonly health: Health
+  /** Base address of the health server. */
+  readonly healthUrl: string
+  readonly bus: Bus
+  /** Endorsed, filed, read back. Throws Fault `unavailable` when its endorsement has expired. */
+  readonly signer: Signer
+  readonly authority: Authority
+  readonly follower: AuthorityFollower
+  /** `source.started` is durable. */
+  readonly audit: AuditSource
+  /** For messages that nobody known signed. */
+  readonly refused: RefusedMessages
+  readonly refusedFiles: RefusedFiles
+}
+
+/**
+ * Brings a service from its files to the point where it may sign: directory locked, bus connected, streams as promised, registry and CONTROL
+ * read and held against what was known, key endorsed and read back, `source.started` durable. Waits for what is not there yet (bus,
+ * genesis); refuses, by throwing, what is wrong. Until `health.open()` the process is alive and not ready. Everything it starts is
+ * released by `teardown`, and so is what the caller adds, first.
+ */
+export async function bootService(
+  role: ServiceRole,
+  config: CommonConfig,
+  teardown: Teardown,
+  signal: AbortSignal,
+): Promise<ServiceContext> {
+  const identity = await readIdentity(role, config.enrolmentFile, config.anchorKey)
+  const { id: instance, region } = identity.enrolment
+  const log = createLogger({ service: role, instance, level: config.logLevel })
+  const metrics = createMetrics(role, instance)
+  const health = new Health()
+  const server = teardown.use(
+    await startHealthServer({ host: config.healthHost, port: config.healthPort, health, metrics }),
+  )
+  log.info({ url: server.url }, 'alive')
+  teardown.use(await lockDirectory(config.stateDir))
+  const boot = `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`
+  const start: Start = { role, config, identity, boot, waiting: { signal, log, health } }
+
+  const bus = await openBus(start, teardown)
+  const follower = await followAuthority(start, bus, teardown)
+  const key = await openKey(start, bus, follower, teardown)
+  const audit = await openAudit(start, bus, follower, key, teardown)
+  const refused = teardown.use(new RefusedMessages({ record: (events) => audit.recordLater(events), metrics }))
+  await listenToSeals(start, bus, audit, refused)
+  measure(metrics, audit)
+  log.info({ boot, kid: key.signer.kid }, 'started')
+  return {
+    role,
+    instance,
+    boot,
+    region,
+    enrolment: identity.enrolment,
+    stateDir: config.stateDir,
+    log,
+    metrics,
+    health,
+    healthUrl: server.url,
+    bus,
+    signer: key.signer,
+    authority: follower.authority,
+    follower,
+    audit,
+    refused,
+    refusedFiles: new RefusedFiles(config.stateDir, log),
+  }
+}
+
+interface Start {
+  readonly role: ServiceRole
+  readonly config: CommonConfig
+  readonly identity: Identity
+  readonly boot: string
+  readonly waiting: Persistence
+}
+
+async function openBus({ role, config, identity, waiting }: Start, teardown: Teardown): Promise<Bus> {
+  const { enrolment, credentials } = identity
+  const { signal, log, health } = waiting
+  health.starting('waiting for the bus')
+  const bus = teardown.use(
+    await connectBus({
+      servers: enrolment.nats_url.split(','),
+      credentials,
+      region: enrolment.region,
+      kind: role,
+      id: enrolment.id,
+      waitOnFirstConnect: true,
+      signal,
+      onStatus: (status) => logStatus(log, status),
+    }),
+  )
+  health.check('bus', () => (bus.connected ? undefined : 'There is no connection to the message bus.'))
+  const { natsMonitor } = config
+  if (natsMonitor !== undefined) {
+    await persist(waiting, 'asking whether the bus flushes', () => assertFlushed(natsMonitor, signal))
+  }
+  await persist(waiting, 'reading stream settings', () => assertStreams(bus, enrolment.region, config.replicas))
+  return bus
+}
+
+function logStatus(log: Logger, status: BusStatus): void {
+  const { type } = status
+  if (type === 'error') log.warn({ err: status.error, subject: status.subject }, 'bus: error')
+  else if (type === 'refused') log.error({ ...status }, 'bus: refused by the server')
+  else if (type === 'unanswerable') log.warn({ ...status }, 'bus: a request that cannot be answered')
+  else log.info(`bus: ${type}`)
+}
+
+async function followAuthority(
+  { config, identity, waiting }: Start,
+  bus: Bus,
+  teardown: Teardown,
+): Promise<AuthorityFollower> {
+  const { region, trust, control: least } = identity.enrolment
+  const follower = teardown.use(
+    await AuthorityFollower.start({
+      bus,
+      authority: createAuthority(region, trust),
+      position: positionFile(config.stateDir),
+      ...(least !== undefined && { least }),
+      report: (what, err) => waiting.log.warn({ err }, `cannot follow ${what}`),
+    }),
+  )
+  waiting.health.check('control', () => follower.problem)
+  await persist(waiting, 'reading records', async () => {
+    await follower.signers()
+    await follower.registry()
+  })
+  await persist(waiting, 'reading CONTROL', async () => {
+    await follower.control()
+    follower.rev()
+  })
+  return follower
+}
+
+async function openKey(start: Start, bus: Bus, follower: AuthorityFollower, teardown: Teardown): Promise<SigningKey> {
+  const { role, identity, boot, waiting } = start
+  const { anchor, enrolment } = identity
+  const report = (what: string, err: unknown) => waiting.log.error({ err }, what)
+  const key = teardown.use(
+    await persist(waiting, 'endorsing the signing key', () =>
+      SigningKey.make({ role, instance: enrolment.id, boot, anchor, bus, follower, report }),
+    ),
+  )
+  waiting.health.check('key', () => key.problem)
+  return key
+}
+
+async function openAudit(
+  { role, config, identity, boot, waiting }: Start,
+  bus: Bus,
+  follower: AuthorityFollower,
+  key: SigningKey,
+  teardown: Teardown,
+): Promise<AuditSource> {
+  const { log, health, signal } = waiting
+  const { region, id: instance, trust } = identity.enrolment
+  const logKeys = trust.log_vkeys.map((vkey) => parseVkey(vkey))
+  health.starting('recording the start')
+  const audit = teardown.use(
+    await AuditSource.start({
+      dir: join(config.stateDir, 'audit'),
+      region,
+      role,
+      instance,
+      boot,
+      signer: key.signer,
+      endorsement: key.endorsement,
+      publish: async (subject, bytes) => {
+        await bus.store(subject, bytes, { stream: 'AUDIT' })
+      },
+      verifySealed: (body) =>
+        follower.waitForKey(() =>
+          openAnswer(follower.authority, 'audit-sink', sealedMessage, body, Math.floor(Date.now() / 1000)),
+        ),
+      verifyCheckpoint: (note) => {
+        openCheckpoint(note, logKeys)
+      },
+      report: (problem, err) => log.warn({ err }, problem),
+    }),
+  )
+  health.check('audit', () => (audit.stats.away ? 'The last audit message could not be published.' : undefined))
+  await Promise.race([audit.started, aborted(signal)])
+  key.keepEndorsed((endorsement) => audit.recordEndorsement(endorsement))
+  return audit
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => reject(signal.reason as Error)
+    if (signal.aborted) stop()
+    else signal.addEventListener('abort', stop, { once: true })
+  })
+}
+
+/** A seal that cannot be believed covers nothing. */
+async function listenToSeals(
+  { identity, waiting }: Start,
+  bus: Bus,
+  audit: AuditSource,
+  refused: RefusedMessages,
+): Promise<void> {
+  await bus.subscribe(subjects(identity.enrolment.region).sealed, ({ data }) => {
+    audit.onSealed(data).catch((error: unknown) => {
+      if (isFault(error) && error.code !== 'unavailable') refused.count('sealed', error.code)
+      waiting.log.warn({ err: error }, 'a seal was not believed')
+    })
+  })
+}
+
+function measure(metrics: Registry, audit: AuditSource): void {
+  const gauge = (name: string, help: string, read: () => number) =>
+    new Gauge({
+      name,
+      help,
+      registers: [metrics],
+      collect() {
+        this.set(read())
+      },
+    })
+  gauge('writ_audit_waiting_events', 'Audit events that no message holds yet.', () => audit.stats.waiting)
+  gauge('writ_audit_unsent_messages', 'Audit messages that the stream has not acknowledged.', () => audit.stats.unsent)
+  gauge('writ_audit_uncovered_messages', 'Audit messages that no checkpoint covers yet.', () => audit.stats.uncovered)
+  gauge('writ_audit_uncovered_bytes', 'Bytes of those messages.', () => audit.stats.uncoveredBytes)
+}

@@ -1,0 +1,77 @@
+import { Fault } from '@writ/contracts'
+import { z } from 'zod'
+
+export type Env = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads configuration, once and loudly: throws Fault `malformed` that names every variable that is missing or wrong, and no value.
+ * An empty variable counts as absent.
+ */
+export function readEnv<S extends z.ZodType>(schema: S, env: Env): z.output<S> {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  const wrong = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+  throw new Fault('malformed', { message: `The configuration is not complete. ${wrong.join('; ')}.` })
+}
+
+/** What every service reads. */
+export interface CommonConfig {
+  /** `WRIT_ENROLMENT`: path of the instance's `enrolment.json`. */
+  readonly enrolmentFile: string
+  /** `WRIT_STATE_DIR`: the instance's own directory, on a disk that survives restarts. Made if it is not there. */
+  readonly stateDir: string
+  /** `WRIT_ANCHOR_KEY`: `file:<path>` of the role's anchor key, which endorses the key that the process makes for itself. */
+  readonly anchorKey: string
+  /** `WRIT_HEALTH_PORT`: port of `/healthz`, `/readyz`, `/metrics`. Absent: a free one, which the log names. */
+  readonly healthPort: number
+  /** `WRIT_HEALTH_HOST`. Absent: 127.0.0.1. Metrics have no access control, so another address needs a network that has one. */
+  readonly healthHost: string
+  /** `WRIT_LOG_LEVEL`: `fatal`, `error`, `warn`, `info`, `debug`, `trace` or `silent`. Absent: `info`. */
+  readonly logLevel: LogLevel
+  /** `WRIT_MODE`: `production` or `development`. Absent: `production`, which refuses to start where less is asserted. */
+  readonly mode: 'production' | 'development'
+  /** `WRIT_NATS_MONITOR`: `http://host:port` of nats-server's monitoring, to assert that it flushes. Needed in production. */
+  readonly natsMonitor?: string
+  /** `WRIT_REPLICAS`: how many replicas each stream has at least. Absent: 1. */
+  readonly replicas: number
+  /** `WRIT_STOP_TIMEOUT_S`: how long a stop may take to finish work in hand. Absent: 20. */
+  readonly stopTimeoutMs: number
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+const Common = z
+  .object({
+    WRIT_ENROLMENT: z.string(),
+    WRIT_STATE_DIR: z.string(),
+    WRIT_ANCHOR_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path>'),
+    WRIT_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+    WRIT_HEALTH_HOST: z.string().default('127.0.0.1'),
+    WRIT_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+    WRIT_MODE: z.enum(['production', 'development']).default('production'),
+    WRIT_NATS_MONITOR: z.url({ protocol: /^https?$/ }).optional(),
+    WRIT_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
+    WRIT_STOP_TIMEOUT_S: z.coerce.number().min(1).max(3600).default(20),
+  })
+  .refine(({ WRIT_MODE, WRIT_NATS_MONITOR }) => WRIT_MODE === 'development' || WRIT_NATS_MONITOR !== undefined, {
+    path: ['WRIT_NATS_MONITOR'],
+    message: 'is needed in production',
+  })
+
+export function readCommonConfig(env: Env): CommonConfig {
+  const parsed = readEnv(Common, env)
+  return {
+    enrolmentFile: parsed.WRIT_ENROLMENT,
+    stateDir: parsed.WRIT_STATE_DIR,
+    anchorKey: parsed.WRIT_ANCHOR_KEY,
+    healthPort: parsed.WRIT_HEALTH_PORT,
+    healthHost: parsed.WRIT_HEALTH_HOST,
+    logLevel: parsed.WRIT_LOG_LEVEL,
+    mode: parsed.WRIT_MODE,
+    ...(parsed.WRIT_NATS_MONITOR !== undefined && { natsMonitor: parsed.WRIT_NATS_MONITOR }),
+    replicas: parsed.WRIT_REPLICAS,
+    stopTimeoutMs: parsed.WRIT_STOP_TIMEOUT_S * 1000,
+  }
+}
