@@ -66,9 +66,10 @@ describe('CONTROL', () => {
     ).toBe('void')
     expect(await put(revoke('agent', 'a1'), { by: { by: ephemeralSigner() } })).toBe('void')
     expect(await put({ ...revoke('agent', 'a1'), prev: 1 })).toBe('void')
+    expect(await put({ ...revoke('agent', 'a1'), prev: 99 })).toBe('void')
     expect(await put({ ...revoke('agent', 'a1'), aud: 'writ:elsewhere' })).toBe('void')
     expect(await put(revoke('agent', 'a1'))).toBe('applied')
-    expect(authority.control.seq).toBe(9)
+    expect(authority.control.seq).toBe(10)
   })
 
   test('a message with a TTL is void and no part of the chain', async () => {

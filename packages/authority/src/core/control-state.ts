@@ -129,7 +129,8 @@ export class ControlState {
     }
     const opened = this.#open(message)
     const prev = opened instanceof Fault ? this.#seq : opened.claims.prev
-    if (prev > this.#seq) {
+    // A `prev` that no stored message can have is a mistake of the signer, not a gap in what was read.
+    if (prev > this.#seq && prev < message.seq) {
       this.#missing = prev
       return { kind: 'withheld', seq: message.seq, missing: prev }
     }

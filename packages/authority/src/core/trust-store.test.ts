@@ -52,6 +52,16 @@ describe('G3: only operators make records', () => {
     expect(authority.trust.record('agent', 'x')).toBeUndefined()
   })
 
+  test('a command that was filed with a broken signature first does not keep the good one out', async () => {
+    const { world, authority } = await createSmallPlant()
+    const good = await world.file('agent', 'x', agent(world))
+    const put = (value: string) => authority.trust.apply({ kind: 'agent', id: 'x', data: Buffer.from(value) })
+    put(`${good.slice(0, good.lastIndexOf('.'))}.${Buffer.alloc(64, 1).toString('base64url')}`)
+    expect(authority.trust.record('agent', 'x')).toBeUndefined()
+    put(good)
+    expect(authority.trust.record('agent', 'x')).toBeDefined()
+  })
+
   test('a kind under two-person rule needs another operator’s cosign on this very command', async () => {
     const world = await createWorld()
     const authority = createAuthority(REGION, { ...world.trust, two_person: ['agent'] })

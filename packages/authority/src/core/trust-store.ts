@@ -37,7 +37,8 @@ export class TrustStore {
   readonly #trust: Trust
   readonly #control: ControlState
   readonly #filed = new Map<string, FiledValue[]>()
-  readonly #byDigest = new Map<string, FiledValue>()
+  /** One command may lie there with other cosigns, or with a signature that does not hold: each is kept, the valid one counts. */
+  readonly #byDigest = new Map<string, FiledValue[]>()
   readonly #endorsements = new Map<string, Endorsement[]>()
   /** Signing inputs whose signature verified under the key that their header names: a signature is checked once. */
   readonly #verified = new WeakMap<UnverifiedJws, boolean>()
@@ -65,10 +66,11 @@ export class TrustStore {
     const { claims, jws } = filed.command
     if (claims.kind !== kind || claims.id !== id)
       throw new Fault('wrong_subject', { message: 'A record under another name.' })
-    if (this.#byDigest.has(jws.digest)) return
+    const alike = this.#byDigest.get(jws.digest) ?? []
+    if (alike.some(({ value }) => value === filed.value)) return
     const name = nameOf(kind, id)
     this.#filed.set(name, [...(this.#filed.get(name) ?? []), filed])
-    this.#byDigest.set(jws.digest, filed)
+    this.#byDigest.set(jws.digest, [...alike, filed])
   }
 
   #applyEndorsement(kid: string, data: Uint8Array): void {
@@ -109,8 +111,8 @@ export class TrustStore {
 
   /** A valid record by the digest of its first line, in force or not. */
   recordByDigest(digest: string): FiledRecord | undefined {
-    const filed = this.#byDigest.get(digest)
-    return filed !== undefined && this.isValid(filed) ? asRecord(filed) : undefined
+    const filed = this.#byDigest.get(digest)?.find((value) => this.isValid(value))
+    return filed === undefined ? undefined : asRecord(filed)
   }
 
   /** Ids of a kind that have a value, removed ones included, in order. */
