@@ -1,1 +1,6 @@
-export {}
+export { type ActionContext, ActionFailed, type ActionHandler } from './action.ts'
+export type { Clock } from './clock.ts'
+export type { Gateway, GatewayOptions, GatewayStatus } from './gateway.ts'
+export type { Log } from './log.ts'
+export type { Observation, Observer } from './observation.ts'
+export { startGateway } from './start-gateway.ts'

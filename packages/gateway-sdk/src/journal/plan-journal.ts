@@ -1,0 +1,110 @@
+import { Journal } from '@writ/durable'
+import {
+  applyRecord,
+  isDone,
+  isForgettable,
+  type JournalRecord,
+  type KeptOutcome,
+  type PlanState,
+  recordsOf,
+} from '../core/journal-state.ts'
+import type { PlanFacts } from '../core/plan-facts.ts'
+
+const COMPACT_ABOVE_BYTES = 1 << 20
+
+/**
+ * What this gateway took on, in a file that survives `kill -9` and power cuts. Whatever is asked here was durable before
+ * the call that recorded it returned; a call that throws Fault `unavailable` (disk full or failing) must stop what was to follow.
+ */
+export class PlanJournal implements AsyncDisposable {
+  readonly #journal: Journal
+  readonly #plans: Map<string, PlanState>
+  #appending = 0
+  #compactedBytes = 0
+
+  private constructor(journal: Journal, plans: Map<string, PlanState>) {
+    this.#journal = journal
+    this.#plans = plans
+  }
+
+  /** Throws Fault `internal` when the file is damaged, `unavailable` when the disk fails. */
+  static async open(path: string): Promise<PlanJournal> {
+    const plans = new Map<string, PlanState>()
+    const replay = (bytes: Buffer) => take(plans, JSON.parse(bytes.toString()) as JournalRecord)
+    return new PlanJournal(await Journal.open(path, { replay }), plans)
+  }
+
+  get plans(): readonly PlanState[] {
+    return [...this.#plans.values()]
+  }
+
+  plan(planId: string): PlanState | undefined {
+    return this.#plans.get(planId)
+  }
+
+  /** The plan whose every step has ended, by the digest of the plan itself. */
+  doneByDigest(planDigest: string): PlanState | undefined {
+    return this.plans.find((plan) => plan.facts.plan_digest === planDigest && isDone(plan))
+  }
+
+  takeOn(facts: PlanFacts): Promise<void> {
+    return this.#append({ t: 'plan', facts })
+  }
+
+  redeem(planId: string, stepId: string, use: number, jws: string): Promise<void> {
+    return this.#append({ t: 'redeem', plan_id: planId, step_id: stepId, use, jws })
+  }
+
+  unheard(planId: string, stepId: string, use: number): Promise<void> {
+    return this.#append({ t: 'unheard', plan_id: planId, step_id: stepId, use })
+  }
+
+  started(outcome: KeptOutcome): Promise<void> {
+    return this.#append({ t: 'started', outcome })
+  }
+
+  ended(outcome: KeptOutcome): Promise<void> {
+    return this.#append({ t: 'ended', outcome })
+  }
+
+  stored({ plan_id, digest }: KeptOutcome): Promise<void> {
+    return this.#append({ t: 'stored', plan_id, digests: [digest] })
+  }
+
+  /** Forgets what cannot come again, and rewrites the file when it has grown well beyond what is left. */
+  async compactIfWorth(nowSeconds: number): Promise<void> {
+    if (this.#appending > 0 || this.#journal.bytes < COMPACT_ABOVE_BYTES + 2 * this.#compactedBytes) return
+    for (const plan of this.plans) if (isForgettable(plan, nowSeconds)) this.#plans.delete(plan.facts.plan_id)
+    await this.#journal.compact(this.plans.flatMap(recordsOf).map(encode))
+    this.#compactedBytes = this.#journal.bytes
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#journal[Symbol.asyncDispose]()
+  }
+
+  async #append(record: JournalRecord): Promise<void> {
+    this.#appending += 1
+    try {
+      await this.#journal.append(encode(record))
+      take(this.#plans, record)
+    } finally {
+      this.#appending -= 1
+    }
+  }
+}
+
+function take(plans: Map<string, PlanState>, record: JournalRecord): void {
+  const planId = planIdOf(record)
+  const state = applyRecord(plans.get(planId), record)
+  if (state !== undefined) plans.set(planId, state)
+}
+
+function planIdOf(record: JournalRecord): string {
+  if (record.t === 'plan') return record.facts.plan_id
+  return 'outcome' in record ? record.outcome.plan_id : record.plan_id
+}
+
+function encode(record: JournalRecord): Buffer {
+  return Buffer.from(JSON.stringify(record))
+}
