@@ -1,0 +1,51 @@
+export { type AuditEntry, auditEntry } from './audit-entry.ts'
+export { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint } from './checkpoint.ts'
+export {
+  type Appended,
+  append,
+  type Edge,
+  EMPTY_EDGE,
+  edgePaths,
+  edgeRoot,
+  readEdge,
+  type TileObject,
+} from './edge.ts'
+export { epochOf, type LogName, originOf, parseOrigin } from './epoch.ts'
+export { verifiersFor } from './log-verifier.ts'
+export { EMPTY_ROOT, HASH_BYTES, leafHash, merkleRoot, nodeHash, sameHash } from './merkle.ts'
+export {
+  type Consistency,
+  consistencyRanges,
+  type Inclusion,
+  inclusionRanges,
+  type LeafRange,
+  proveConsistency,
+  proveInclusion,
+  type RangeHash,
+  verifyConsistency,
+  verifyInclusion,
+} from './merkle-proof.ts'
+export {
+  formatNote,
+  formatVkey,
+  type NoteVerifier,
+  noteVerifier,
+  type OpenedNote,
+  openNote,
+  parseVkey,
+} from './note.ts'
+export { type ReadTile, tileHashes } from './tile-hashes.ts'
+export {
+  bundlePath,
+  decodeBundle,
+  decodeTile,
+  ENTRY_BYTES_MAX,
+  encodeBundle,
+  encodeTile,
+  fullTiles,
+  levelsOf,
+  partialWidth,
+  TILE_WIDTH,
+  tilePath,
+} from './tiles.ts'
+export { formatTlogProof, parseTlogProof, type TlogProof, verifyTlogProof } from './tlog-proof.ts'

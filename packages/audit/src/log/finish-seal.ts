@@ -1,0 +1,103 @@
+import { type Checkpoint, formatCheckpoint, openCheckpoint } from '../core/checkpoint.ts'
+import { append, type Edge, type TileObject } from '../core/edge.ts'
+import { formatNote } from '../core/note.ts'
+import type { LogFiles } from './log-files.ts'
+import { checkpointCopyKey, checkpointKey, tileKey } from './log-keys.ts'
+import { type LogState, loadEdge, sameTree, stateAfter, treeHeadOf } from './log-state.ts'
+import { LogStopped } from './log-stopped.ts'
+import type { NoteSigner } from './note-signer.ts'
+import type { Seal, Staged, TreeHead } from './seal.ts'
+
+const PARALLEL_MAX = 8
+
+export interface FinishedSeal {
+  readonly state: LogState
+  /** The signed checkpoint as it is in the store. */
+  readonly checkpoint: string
+}
+
+/**
+ * Finishes a reserved seal, whoever reserved it, from wherever its writer stopped: every write is create-only with bytes that follow from the seal, so
+ * doing it twice, or by two writers at once, gives the same objects. Throws LogStopped where the store contradicts the seal.
+ */
+export async function finishSeal(
+  files: LogFiles,
+  signer: NoteSigner,
+  before: LogState,
+  seal: Seal,
+  staged: Staged,
+): Promise<FinishedSeal> {
+  if (seal.n !== before.n + 1 || !sameTree(seal.previous, treeHeadOf(before.edge))) {
+    throw new LogStopped(files.origin, { message: `seal ${seal.n} does not follow from seal ${before.n}` })
+  }
+  // 1. What the seal adds: a pure function of the state before and the batch.
+  const { edge, objects } = append(
+    before.edge,
+    staged.entries.map((entry) => Buffer.from(entry, 'latin1')),
+  )
+  if (!sameTree(seal.next, treeHeadOf(edge)))
+    throw new LogStopped(files.origin, { message: `seal ${seal.n} names another root than its batch gives` })
+  // 2. Bundles, then tiles from the leaves upward.
+  await writeObjects(files, objects)
+  // 3. A wrong tile is permanent, a signature on it worse: read back what was written and compute the root from that.
+  await readBack(files, objects, seal.next)
+  // 4. Sign, keep the signed copy, show it.
+  const checkpoint = await signedCheckpoint(files, signer, edge)
+  await showCheckpoint(files, signer, checkpoint)
+  return { state: stateAfter(seal, staged, edge), checkpoint }
+}
+
+async function writeObjects(files: LogFiles, objects: readonly TileObject[]): Promise<void> {
+  for (let at = 0; at < objects.length; at += PARALLEL_MAX) {
+    const part = objects.slice(at, at + PARALLEL_MAX)
+    await Promise.all(
+      part.map(({ path, bytes, full }) => files.write(tileKey(files.origin, path), bytes, full ? 'full' : 'short')),
+    )
+  }
+}
+
+async function readBack(files: LogFiles, objects: readonly TileObject[], next: TreeHead): Promise<void> {
+  for (const { path, bytes } of objects) {
+    const key = tileKey(files.origin, path)
+    if (Buffer.compare(await files.read(key), bytes) !== 0)
+      throw new LogStopped(files.origin, { message: `${key} reads back differently` })
+  }
+  await loadEdge(files, next)
+}
+
+/** Signs unless this size was signed before, for instance by a writer that was killed right after: then that checkpoint stands. */
+async function signedCheckpoint(files: LogFiles, signer: NoteSigner, edge: Edge): Promise<string> {
+  const { origin } = files
+  const text = formatCheckpoint({ origin, size: edge.size, root: rootOf(edge), extensions: [] })
+  const verifier = signer.verifier(origin)
+  const note = formatNote(text, [{ verifier, signature: await signer.sign(text) }])
+  openCheckpoint(note, [verifier])
+  const key = checkpointCopyKey(origin, edge.size)
+  if ((await files.store.put(key, Buffer.from(note), files.until('full'))) === 'stored') return note
+  const first = Buffer.from(await files.read(key)).toString()
+  const { size, root } = opened(files, signer, key, first)
+  if (size !== edge.size || Buffer.compare(root, rootOf(edge)) !== 0)
+    throw new LogStopped(origin, { message: `${key} is about another tree` })
+  return first
+}
+
+/** Puts the checkpoint where everyone looks, unless a later one is there: a writer that was paused must not turn it back. */
+async function showCheckpoint(files: LogFiles, signer: NoteSigner, note: string): Promise<void> {
+  const key = checkpointKey(files.origin)
+  const { size } = opened(files, signer, key, note)
+  for (;;) {
+    const shown = await files.store.current(key)
+    if (shown !== undefined && opened(files, signer, key, Buffer.from(shown.bytes).toString()).size >= size) return
+    if ((await files.store.replace(key, Buffer.from(note), shown?.etag, files.until('full'))) === 'replaced') return
+  }
+}
+
+function opened(files: LogFiles, signer: NoteSigner, key: string, note: string): Checkpoint {
+  try {
+    return openCheckpoint(note, [signer.verifier(files.origin)])
+  } catch (cause) {
+    throw new LogStopped(files.origin, { message: `${key} is not a checkpoint that this log's key has signed`, cause })
+  }
+}
+
+const rootOf = (edge: Edge): Uint8Array => Buffer.from(treeHeadOf(edge).root, 'base64url')
