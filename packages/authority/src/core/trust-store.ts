@@ -111,8 +111,13 @@ export class TrustStore {
 
   /** A valid record by the digest of its first line, in force or not. */
   recordByDigest(digest: string): FiledRecord | undefined {
-    const filed = this.#byDigest.get(digest)?.find((value) => this.isValid(value))
+    const filed = this.valueByDigest(digest)
     return filed === undefined ? undefined : asRecord(filed)
+  }
+
+  /** A valid value by the digest of its first line, removals included, in force or not. */
+  valueByDigest(digest: string): FiledValue | undefined {
+    return this.#byDigest.get(digest)?.find((value) => this.isValid(value))
   }
 
   /** Ids of a kind that have a value, removed ones included, in order. */
