@@ -1,0 +1,36 @@
+import type { Bus, StreamTail } from '@writ/bus'
+import { bucketSubjects, isFault, subjects } from '@writ/contracts'
+import type { IntentIndex } from '../core/intent-index.ts'
+import { parseRecord, stateKey } from '../core/intent-record.ts'
+
+/**
+ * Keeps the index at what the bucket holds: woken by each change that the stream announces, read from the stream itself. Other
+ * replicas' intents come in this way too. `changed` hears of every record read.
+ */
+export function followIntents(
+  bus: Pick<Bus, 'tail'>,
+  region: string,
+  index: IntentIndex,
+  changed: (key: string) => void,
+  report: (error: unknown) => void,
+): Promise<StreamTail> {
+  const records = `${bucketSubjects('intents').slice(0, -1)}*.*`
+  return bus.tail({
+    stream: 'KV_intents',
+    filters: [records],
+    wakeSubject: subjects(region).storedIntents,
+    fromSeq: 1,
+    apply: ({ data, seq, deleted }) => {
+      if (deleted) return
+      try {
+        const record = parseRecord(data)
+        index.apply(record, seq)
+        changed(stateKey(record.agent_id, record.intent_id))
+      } catch (error) {
+        // One record that cannot be read must not hide the others.
+        if (!isFault(error)) throw error
+        report(error)
+      }
+    },
+  })
+}

@@ -1,0 +1,117 @@
+import type { Bucket } from '@writ/bus'
+import { Fault } from '@writ/contracts'
+import { digestOf } from '@writ/keys'
+import type { IntentIndex } from '../core/intent-index.ts'
+import {
+  approvalKey,
+  cancelKey,
+  doneOf,
+  formatRecord,
+  type IntentRecord,
+  intentKey,
+  type LiveRecord,
+  parseRecord,
+  stateKey,
+} from '../core/intent-record.ts'
+
+export interface Change {
+  readonly before: LiveRecord
+  readonly after: LiveRecord
+}
+
+const TRIES_MAX = 16
+/** What is left under a key whose text nobody needs any more. */
+const FORGOTTEN = '-'
+
+/**
+ * Intents in the flushed bucket `intents`. Every change names the revision that it was made from: of two replicas that change a
+ * record at once, one reads again. Throws Fault `unavailable` when it is not known whether a write was kept: reading tells.
+ */
+export class IntentRecords {
+  readonly index: IntentIndex
+  readonly #bucket: Bucket
+
+  constructor(bucket: Bucket, index: IntentIndex) {
+    this.#bucket = bucket
+    this.index = index
+  }
+
+  /** Claims an identity for a message: `ours` now or before, or `another`'s. The value is the exact message. */
+  async claimIntent(key: string, compact: string): Promise<'ours' | 'another'> {
+    if ((await this.#bucket.create(intentKey(key), compact)) !== 'exists') return 'ours'
+    const record = await this.read(key)
+    const known = record?.digest ?? digestOf((await this.text(intentKey(key))) ?? '')
+    return known === digestOf(compact) ? 'ours' : 'another'
+  }
+
+  /** The record as the bucket has it now. */
+  async read(key: string): Promise<IntentRecord | undefined> {
+    const entry = await this.#bucket.get(key)
+    if (entry === undefined) return undefined
+    const record = parseRecord(entry.value)
+    this.index.apply(record, entry.revision)
+    return record
+  }
+
+  /** True: this call made it. False: there is a record already. */
+  async create(record: LiveRecord): Promise<boolean> {
+    const revision = await this.#bucket.create(stateKey(record.agent_id, record.intent_id), formatRecord(record))
+    if (revision === 'exists') return false
+    this.index.apply(record, revision)
+    return true
+  }
+
+  /** Makes a change from the newest record. `change` returns its argument to change nothing. Undefined: settled, or not there. */
+  async modify(key: string, change: (record: LiveRecord) => LiveRecord): Promise<Change | undefined> {
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      if (this.index.get(key) === undefined) await this.read(key)
+      const entry = this.index.get(key)
+      if (entry === undefined) return undefined
+      const after = change(entry.record)
+      if (after === entry.record) return { before: entry.record, after }
+      const revision = await this.#bucket.update(key, formatRecord(after), entry.revision)
+      if (revision !== 'stale') {
+        this.index.apply(after, revision)
+        return { before: entry.record, after }
+      }
+      await this.read(key)
+    }
+    throw new Fault('unavailable', { message: 'The record of the intent changes all the time.' })
+  }
+
+  /** Keeps what says how it ended, and forgets the texts; the decisions are `DecisionFiles`'. Nothing if it has changed since. */
+  async settle(record: LiveRecord): Promise<void> {
+    const key = stateKey(record.agent_id, record.intent_id)
+    const entry = this.index.get(key)
+    if (entry?.record !== record) return
+    const texts = [
+      intentKey(key),
+      ...record.approvals.map(({ approver_id }) => approvalKey(key, approver_id)),
+      ...(record.reasons.some(({ code }) => code === 'cancelled') ? [cancelKey(key)] : []),
+    ]
+    for (const text of texts) await this.#bucket.put(text, FORGOTTEN)
+    const done = doneOf(record)
+    const revision = await this.#bucket.update(key, formatRecord(done), entry.revision)
+    if (revision === 'stale') await this.read(key)
+    else this.index.apply(done, revision)
+  }
+
+  /** A text kept beside the record; undefined: there is none, or it was forgotten. */
+  async text(key: string): Promise<string | undefined> {
+    const entry = await this.#bucket.get(key)
+    const text = entry === undefined ? undefined : Buffer.from(entry.value).toString('latin1')
+    return text === FORGOTTEN ? undefined : text
+  }
+
+  /** Keeps a text beside the record. */
+  async replace(key: string, text: string): Promise<void> {
+    await this.#bucket.put(key, text)
+  }
+
+  /** The exact intent. Throws Fault `internal` when it is not there: it is written before the record. */
+  async intent(key: string): Promise<string> {
+    const text = await this.text(intentKey(key))
+    if (text === undefined) throw new Fault('internal', { message: 'The text of an intent is not there.' })
+    return text
+  }
+}

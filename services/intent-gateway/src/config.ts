@@ -1,0 +1,19 @@
+import { type CommonConfig, type Env, readCommonConfig, readEnv } from '@writ/service-kit'
+import { z } from 'zod'
+
+export interface Config extends CommonConfig {
+  /** `WRIT_WRAP_KEY`: `file:<path>` of the 32 bytes that wrap the keys of sealed documents. All replicas share it. */
+  readonly wrapKey: string
+  /** `WRIT_IN_FLIGHT_MAX`: messages of one queue, or requests of one kind, in hand at a time. Absent: 64. */
+  readonly inFlightMax: number
+}
+
+const Own = z.object({
+  WRIT_WRAP_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path>'),
+  WRIT_IN_FLIGHT_MAX: z.coerce.number().int().min(1).max(1000).default(64),
+})
+
+export function readConfig(env: Env): Config {
+  const own = readEnv(Own, env)
+  return Object.freeze({ ...readCommonConfig(env), wrapKey: own.WRIT_WRAP_KEY, inFlightMax: own.WRIT_IN_FLIGHT_MAX })
+}

@@ -1,0 +1,140 @@
+import type { Bus } from '@writ/bus'
+import { Fault, issueRpc, subjects } from '@writ/contracts'
+import { currentTrace } from '@writ/service-kit'
+import type { DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
+import type { Evidence } from '../adapters/evidence.ts'
+import type { IntentRecords } from '../adapters/intent-records.ts'
+import type { Statuses } from '../adapters/statuses.ts'
+import { type LiveRecord, type NumberedDecision, type PlanRecord, stateKey } from '../core/intent-record.ts'
+import { gatewaysOf } from '../core/routes.ts'
+import { decided, dispatched, planned, type RoutedStep } from '../core/transitions.ts'
+import type { Ask, AuthorityView, Clock, Sign } from '../ports.ts'
+import { buildPlan, earlierOf, type Outgoing } from './build-plan.ts'
+
+export interface DispatchDeps {
+  readonly view: AuthorityView
+  readonly records: IntentRecords
+  readonly files: DecisionFiles
+  readonly statuses: Statuses
+  readonly evidence: Evidence
+  readonly ask: Ask
+  readonly sign: Sign
+  readonly clock: Clock
+  readonly bus: Pick<Bus, 'store'>
+  readonly beside: (work: Promise<void>) => void
+}
+
+/** An intent that may go out: the steps as they are routed now, and which decision was the first. */
+export interface Allowed {
+  readonly key: string
+  readonly record: LiveRecord
+  readonly intent: string
+  readonly steps: readonly RoutedStep[]
+  readonly first: NumberedDecision
+  readonly count: number
+}
+
+/** `again`: token-issuer could not follow the decision, and might follow another. */
+export type SendOut = (allowed: Allowed, decision: NumberedFile) => Promise<'out' | 'again'>
+
+/**
+ * allow → tokens → plans recorded → documents and `plan.dispatched` durable (G4) → plans published → `executing`. After the plans
+ * are recorded they may be out, so from there on nothing is decided anew: a repetition gets the same tokens and sends plans of the
+ * same ids, which a gateway knows again.
+ */
+export function sendOut(deps: DispatchDeps): SendOut {
+  return async (allowed, stored) => {
+    const tokens: string[] = []
+    for (const gatewayId of gatewaysOf(allowed.steps)) {
+      const token = await tokenFor(deps, allowed, stored, gatewayId)
+      if (token === 'again') return 'again'
+      tokens.push(token)
+    }
+    const plans = await Promise.all(tokens.map((token) => buildPlan(deps, allowed, stored, token)))
+    const maxUses = Math.max(...plans.map(({ maxUses: uses }) => uses))
+    const change = await deps.records.modify(allowed.key, (latest) =>
+      latest.plans.length > 0 || latest.closing !== undefined || !['accepted', 'approved'].includes(latest.state)
+        ? latest
+        : planned(decided(latest, stored.n, allowed.first), plans.map(recordOf), allowed.steps, maxUses),
+    )
+    if (change === undefined || change.after === change.before) return 'out'
+    deps.beside(deps.statuses.say(change.after))
+    await publish(deps, change.after, allowed.intent, plans)
+    return 'out'
+  }
+}
+
+/** Plans that are recorded and may not be out are made and sent again. */
+export function dispatchAgain(deps: DispatchDeps): (record: LiveRecord, gateways: readonly string[]) => Promise<void> {
+  return async (record, gateways) => {
+    const key = stateKey(record.agent_id, record.intent_id)
+    const intent = await deps.records.intent(key)
+    const { first, count } = record.decisions
+    const last = await deps.files.read(key, count)
+    if (first === undefined || last === undefined)
+      throw new Fault('internal', { message: 'The decision of a recorded plan is not there.' })
+    const allowed: Allowed = { key, record, intent, steps: record.steps, first, count }
+    const tokens = await Promise.all(gateways.map((gateway) => tokenFor(deps, allowed, last, gateway)))
+    if (tokens.includes('again'))
+      throw new Fault('unavailable', { message: 'The token of a recorded plan is not to be had.' })
+    const plans = await Promise.all(tokens.map((token) => buildPlan(deps, allowed, last, token)))
+    const change = await deps.records.modify(key, (latest) =>
+      latest.closing === undefined && latest.plans.some(({ out }) => out !== true)
+        ? planned(latest, plans.map(recordOf), latest.steps, latest.max_uses)
+        : latest,
+    )
+    if (change !== undefined && change.after !== change.before) await publish(deps, change.after, intent, plans)
+  }
+}
+
+async function publish(
+  deps: DispatchDeps,
+  record: LiveRecord,
+  intent: string,
+  plans: readonly Outgoing[],
+): Promise<void> {
+  await deps.evidence.dispatched(record, intent, plans)
+  const at = subjects(deps.view.authority.region)
+  await Promise.all(
+    plans.map(({ plan, compact }) =>
+      deps.bus.store(at.plan(plan.gateway_id), compact, { stream: 'PLANS', trace: currentTrace() }),
+    ),
+  )
+  const ids = plans.map(({ plan }) => plan.plan_id)
+  const key = stateKey(record.agent_id, record.intent_id)
+  const change = await deps.records.modify(key, (latest) => dispatched(latest, ids))
+  if (change !== undefined) await deps.statuses.say(change.after)
+}
+
+/** The one token of an intent and gateway: minted now, or the one that was. Throws token-issuer's no. */
+async function tokenFor(
+  deps: DispatchDeps,
+  { key, intent, count }: Allowed,
+  file: NumberedFile,
+  gateway_id: string,
+): Promise<string> {
+  const earlier = await earlierOf(deps, key, file, count)
+  const { decision, approvals, attestations, reports } = file
+  const reply = await deps.ask(issueRpc, {
+    gateway_id,
+    intent,
+    decision,
+    earlier: earlier.map(({ decision: body }) => body),
+    approvals: [...approvals],
+    attestations: [...attestations],
+    reports: [...reports],
+  })
+  if (reply.ok) return reply.token
+  if (reply.again) return 'again'
+  throw new Fault(reply.code, { message: reply.message })
+}
+
+function recordOf({ plan, planDigest, token }: Outgoing): PlanRecord {
+  return {
+    plan_id: plan.plan_id,
+    plan_digest: planDigest,
+    gateway_id: plan.gateway_id,
+    token_id: token.jti,
+    exp: plan.exp,
+  }
+}

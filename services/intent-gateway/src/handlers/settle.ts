@@ -1,0 +1,43 @@
+import { decisionMessage } from '@writ/contracts'
+import { openMessage } from '@writ/keys'
+import type { DecisionFiles } from '../adapters/decision-files.ts'
+import type { Evidence } from '../adapters/evidence.ts'
+import type { IntentRecords } from '../adapters/intent-records.ts'
+import type { Statuses } from '../adapters/statuses.ts'
+import { intentKey, type LiveRecord, stateKey } from '../core/intent-record.ts'
+import type { AuthorityView } from '../ports.ts'
+
+export interface SettleDeps {
+  readonly view: AuthorityView
+  readonly records: IntentRecords
+  readonly files: DecisionFiles
+  readonly statuses: Statuses
+  readonly evidence: Evidence
+}
+
+/**
+ * A final state: said, recorded, and only then are the texts forgotten. A process that ends in between leaves a record that is not
+ * settled, and whoever finds it says and records it again.
+ */
+export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> {
+  return async (record) => {
+    await deps.statuses.say(record)
+    if (record.plans.length === 0) await recordEnd(deps, record)
+    const key = stateKey(record.agent_id, record.intent_id)
+    for (let n = 1; n <= record.decisions.count; n++) await deps.files.forget(key, n)
+    await deps.records.settle(record)
+  }
+}
+
+/** Of what went out everything was recorded before. */
+async function recordEnd(deps: SettleDeps, record: LiveRecord): Promise<void> {
+  const key = stateKey(record.agent_id, record.intent_id)
+  for (let n = 1; n <= record.decisions.count; n++) {
+    const file = await deps.files.read(key, n)
+    if (file !== undefined)
+      await deps.evidence.decided(record, file, openMessage(decisionMessage, file.decision).claims)
+  }
+  // Nobody's key is made on an agent's word alone: only for a user that an operator registered for it.
+  const users = deps.view.authority.trust.record('agent', record.agent_id)?.record.users ?? []
+  await deps.evidence.ended(record, users.includes(record.user) ? await deps.records.text(intentKey(key)) : undefined)
+}

@@ -1,0 +1,131 @@
+import { checkSubject, planIdOf, type Verified, verifyParty } from '@writ/authority'
+import { endedRpc, Fault, isFault, type Outcome, outcomeMessage } from '@writ/contracts'
+import { checkAudience, checkTimes, openMessage } from '@writ/keys'
+import { caughtUp } from '@writ/service-kit'
+import type { Evidence } from '../adapters/evidence.ts'
+import type { IntentRecords } from '../adapters/intent-records.ts'
+import type { Statuses } from '../adapters/statuses.ts'
+import { type IntentRecord, isDone } from '../core/intent-record.ts'
+import { type OutcomeEffect, takeOutcome as take } from '../core/take-outcome.ts'
+import type { Ask, AuthorityView, Clock, Meter, Refusals } from '../ports.ts'
+
+export interface TakeOutcomeDeps {
+  readonly view: AuthorityView
+  readonly records: IntentRecords
+  readonly statuses: Statuses
+  readonly evidence: Evidence
+  readonly refusals: Refusals
+  readonly meter: Meter
+  readonly clock: Clock
+  readonly ask: Ask
+  readonly kick: (key: string) => void
+  /** Reads the bucket to its end: another replica may have recorded the plan a moment ago. */
+  readonly catchUp: () => Promise<void>
+}
+
+/**
+ * Takes one message of `outcome.<gateway_id>`: state, then the gateway's own bytes and the status, then the evidence. When it resolves,
+ * all of that is done and the message may be acknowledged; the same outcome again repeats what may be missing and changes nothing.
+ * Throws Fault `unavailable` when it must come again.
+ */
+export function takeOutcome(deps: TakeOutcomeDeps): (gatewayId: string, body: Uint8Array) => Promise<void> {
+  return async (gatewayId, body) => {
+    try {
+      const outcome = await verify(deps, gatewayId, body)
+      await count(deps, gatewayId, outcome, body)
+    } catch (error) {
+      if (!isFault(error) || error.code === 'unavailable' || error.code === 'internal') throw error
+      deps.refusals.count(gatewayId, error.code)
+      deps.meter.refused(error.code)
+    }
+  }
+}
+
+/** Outcomes have no expiry, and those of what is revoked are still taken. */
+async function verify(
+  { view, clock }: TakeOutcomeDeps,
+  gatewayId: string,
+  body: Uint8Array,
+): Promise<Verified<typeof outcomeMessage>> {
+  const opened = openMessage(outcomeMessage, body)
+  checkSubject(opened, gatewayId)
+  const outcome = await caughtUp(view.catchUp, () => verifyParty(view.authority, 'gateway', opened))
+  checkAudience(outcome.claims, view.authority.audience)
+  checkTimes({ iat: outcome.claims.iat }, clock.nowSeconds())
+  return outcome
+}
+
+async function count(
+  deps: TakeOutcomeDeps,
+  gatewayId: string,
+  { claims, jws }: Verified<typeof outcomeMessage>,
+  body: Uint8Array,
+): Promise<void> {
+  const { key, record } = await recordOf(deps, claims)
+  checkPlan(record, gatewayId, claims)
+  if (isDone(record)) return late(deps, record, claims, jws.digest)
+  let effect: OutcomeEffect = 'late'
+  const change = await deps.records.modify(key, (latest) => {
+    const taken = take(latest, claims, jws.digest, deps.clock.nowSeconds())
+    effect = taken.effect
+    return taken.record
+  })
+  const after = change?.after ?? (await deps.records.read(key)) ?? record
+  if (isDone(after) || effect === 'late') return late(deps, after, claims, jws.digest)
+  await deps.statuses.outcome(after, claims.step_id, body)
+  await deps.statuses.say(after)
+  if (effect === 'try-ended') await nextTry(deps, jws.compact)
+  await deps.evidence.outcome(after, claims, jws.compact)
+  deps.meter.outcome(claims.state)
+  deps.kick(key)
+}
+
+async function recordOf(
+  { records, catchUp }: TakeOutcomeDeps,
+  { intent_digest }: Outcome,
+): Promise<{ readonly key: string; readonly record: IntentRecord }> {
+  let key = records.index.keyOf(intent_digest)
+  if (key === undefined) {
+    await catchUp()
+    key = records.index.keyOf(intent_digest)
+  }
+  const record = key === undefined ? undefined : (records.index.get(key)?.record ?? (await records.read(key)))
+  if (key === undefined || record?.digest !== intent_digest)
+    throw new Fault('chain_broken', { message: 'No plan of this intent is known.' })
+  return { key, record }
+}
+
+/** The signer must be the plan's gateway, and the step one of its own. */
+function checkPlan(record: IntentRecord, gatewayId: string, outcome: Outcome): void {
+  const { plan_id, step_id, device_id, action } = outcome
+  const step = record.steps.find((candidate) => candidate.step_id === step_id)
+  const plan = record.plans.find((candidate) => candidate.gateway_id === gatewayId)
+  if (step !== undefined && step.gateway_id !== gatewayId)
+    throw new Fault('wrong_gateway', { message: 'The step is another gateway’s.' })
+  const fits =
+    step?.device_id === device_id &&
+    plan?.plan_id === plan_id &&
+    plan_id === planIdOf(record.digest, gatewayId) &&
+    (isDone(record) || record.action === action)
+  if (!fits) throw new Fault('chain_broken', { message: 'The outcome is not about a step of a plan that went out.' })
+}
+
+/** Its intent is settled, or another outcome counts. One that is said again changes nothing; another is named in the log. */
+async function late(
+  { evidence, meter }: TakeOutcomeDeps,
+  record: IntentRecord,
+  outcome: Outcome,
+  digest: string,
+): Promise<void> {
+  const step = record.steps.find(({ step_id }) => step_id === outcome.step_id)
+  if (step?.outcome_digest === digest || outcome.state === 'started') return
+  await evidence.lateOutcome(outcome, digest)
+  meter.outcome('late')
+}
+
+/** Lets the next use be claimed. token-issuer verifies the outcome itself; what it refuses leaves the step to the plan's end. */
+async function nextTry({ ask }: TakeOutcomeDeps, outcome: string): Promise<void> {
+  const reply = await ask(endedRpc, { outcome })
+  if (!reply.ok && (reply.code === 'unavailable' || reply.code === 'internal'))
+    throw new Fault('unavailable', { message: reply.message })
+}

@@ -1,0 +1,273 @@
+import { openWrappingKey, SubjectKeys } from '@writ/audit'
+import { ANY, subjects } from '@writ/contracts'
+import { signMessage } from '@writ/keys'
+import { bootService, type ServiceContext, Teardown } from '@writ/service-kit'
+import { askOver } from './adapters/ask.ts'
+import { bucketKeys } from './adapters/bucket-keys.ts'
+import { Claims } from './adapters/claims.ts'
+import { DecisionFiles } from './adapters/decision-files.ts'
+import { Evidence } from './adapters/evidence.ts'
+import { followIntents } from './adapters/follow-intents.ts'
+import { IntentRecords } from './adapters/intent-records.ts'
+import { Papers } from './adapters/papers.ts'
+import { Room } from './adapters/room.ts'
+import { Statuses } from './adapters/statuses.ts'
+import type { Config } from './config.ts'
+import { IntentIndex } from './core/intent-index.ts'
+import { nextMove } from './core/next-move.ts'
+import { advance } from './handlers/advance.ts'
+import { announceApproval } from './handlers/announce-approval.ts'
+import { answer, overloaded } from './handlers/answer.ts'
+import { answerQuery } from './handlers/answer-query.ts'
+import { close } from './handlers/close.ts'
+import { decide } from './handlers/decide.ts'
+import { deliver } from './handlers/deliver.ts'
+import { dispatchAgain, sendOut } from './handlers/dispatch.ts'
+import { fileRecord } from './handlers/file-record.ts'
+import { settle } from './handlers/settle.ts'
+import { takeApproval } from './handlers/take-approval.ts'
+import { attestationOf, takeAttestation } from './handlers/take-attestation.ts'
+import { takeCancel } from './handlers/take-cancel.ts'
+import { takeIntent } from './handlers/take-intent.ts'
+import { takeOutcome } from './handlers/take-outcome.ts'
+import { withdraw } from './handlers/withdraw.ts'
+import { Worklist } from './handlers/worklist.ts'
+import { createMeter } from './metrics.ts'
+import type { AuthorityView, Clock, Sign } from './ports.ts'
+
+export interface Overrides {
+  /** Stops the start while it waits for what is not there yet. */
+  readonly signal?: AbortSignal
+  readonly clock?: Clock
+}
+
+export interface RunningIntentGateway extends AsyncDisposable {
+  readonly healthUrl: string
+}
+
+/** Composition root: the one place that knows every concrete adapter. */
+export async function startIntentGateway(config: Config, overrides: Overrides = {}): Promise<RunningIntentGateway> {
+  await using teardown = new Teardown()
+  const signal = overrides.signal ?? new AbortController().signal
+  const context = await bootService('intent-gateway', config, teardown, signal)
+  const parts = await makeParts(context, config, overrides, teardown)
+  const work = makeWork(context, parts)
+  teardown.use(work.worklist)
+  await listen(context, config, parts, work, teardown)
+  teardown.use(context.health.open())
+  const running = teardown.release()
+  return { healthUrl: context.healthUrl, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() }
+}
+
+/** What handlers are made of. Each is given the ones that it uses. */
+interface Parts {
+  readonly region: string
+  readonly view: AuthorityView
+  readonly clock: Clock
+  readonly sign: Sign
+  readonly records: IntentRecords
+  readonly files: DecisionFiles
+  readonly claims: Claims
+  readonly statuses: Statuses
+  readonly evidence: Evidence
+  readonly ask: ReturnType<typeof askOver>
+  readonly meter: ReturnType<typeof createMeter>
+  readonly room: Room
+}
+
+async function makeParts(
+  { bus, region, signer, follower, authority, audit, log, metrics, enrolment }: ServiceContext,
+  config: Config,
+  overrides: Overrides,
+  teardown: Teardown,
+): Promise<Parts> {
+  const clock = overrides.clock ?? { nowSeconds: () => Math.floor(Date.now() / 1000) }
+  const sign: Sign = (message, claims) => signMessage(signer, message, claims)
+  const index = new IntentIndex()
+  const meter = createMeter(metrics, () => index.size)
+  const bucket = bus.bucket('intents')
+  const keys = await SubjectKeys.open(
+    await openWrappingKey(config.wrapKey),
+    bucketKeys(bus.bucket('subject-keys')),
+    region,
+  )
+  const room = teardown.use(new Room(bus, (err) => log.warn({ err }, 'the bucket of intents cannot be measured')))
+  await room.look()
+  return {
+    region,
+    clock,
+    sign,
+    meter,
+    room,
+    view: {
+      authority,
+      twoPerson: enrolment.trust.two_person,
+      catchUp: async () => {
+        await Promise.all([follower.registry(), follower.control()])
+      },
+      waitForKey: (check) => follower.waitForKey(check),
+      assertCurrent: () => {
+        follower.rev()
+      },
+    },
+    records: new IntentRecords(bucket, index),
+    files: new DecisionFiles(bucket),
+    claims: new Claims(bucket),
+    statuses: new Statuses(bus, sign, clock, meter, region),
+    evidence: new Evidence(new Papers(audit, keys, clock), authority),
+    ask: askOver(bus, region),
+  }
+}
+
+interface Work {
+  readonly worklist: Worklist
+  readonly kick: (key: string) => void
+  readonly withdraw: () => Promise<void>
+  readonly attested: (agentId?: string) => Promise<void>
+  /** Beside the work: what fails is reported. */
+  readonly beside: (what: string) => (work: Promise<void>) => void
+}
+
+function makeWork({ bus, log }: ServiceContext, parts: Parts): Work {
+  const beside = (what: string) => (work: Promise<void>) => {
+    work.catch((err: unknown) => log.warn({ err }, what))
+  }
+  const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait') }
+  const worklist: Worklist = new Worklist({
+    advance: advance({
+      ...deps,
+      decide: decide({
+        ...deps,
+        attestationOf: attestationOf(parts.view, bus),
+        sendOut: sendOut(deps),
+        announceApproval: announceApproval(deps),
+      }),
+      dispatch: dispatchAgain(deps),
+      close: close(deps),
+      settle: settle(deps),
+    }),
+    onFailure: (key, err) => log.warn({ err, key }, 'an intent has to wait'),
+    nowMs: () => Date.now(),
+  })
+  const kick = (key: string): void => worklist.kick(key)
+  return {
+    worklist,
+    kick,
+    beside,
+    withdraw: withdraw({ ...parts, kick }),
+    attested: takeAttestation({ ...parts, kick }),
+  }
+}
+
+/** Reads what is there, then takes what comes; what was under way when the process ended goes on. */
+async function listen(
+  context: ServiceContext,
+  config: Config,
+  parts: Parts,
+  work: Work,
+  teardown: Teardown,
+): Promise<void> {
+  const { bus, region, log, health } = context
+  const { index } = parts.records
+  const { worklist, kick } = work
+  const noteChange = (key: string): void => {
+    const entry = index.get(key)
+    if (entry === undefined) {
+      worklist.forget(key)
+      return
+    }
+    const move = nextMove(entry.record, parts.clock.nowSeconds())
+    worklist.note(key, move.kind === 'wait' ? move.until : undefined)
+  }
+  const tail = await followIntents(bus, region, index, noteChange, (err) =>
+    log.error({ err }, 'a record is unreadable'),
+  )
+  await tail.catchUp()
+  for (const { key } of index.entries()) kick(key)
+  worklist.start()
+  await hear(context, parts, work, teardown)
+  const catchUp = async (): Promise<void> => {
+    await tail.catchUp()
+  }
+  for (const running of [
+    ...(await serve(context, config, parts, kick)),
+    ...consume(context, config, parts, kick, catchUp),
+  ])
+    teardown.defer(() => running.stop())
+  health.check('intents', () => (parts.room.free ? undefined : 'The bucket of intents is nearly full.'))
+}
+
+/** What is withdrawn, and what attestation-verifier stores. */
+async function hear(
+  { bus, region, follower }: ServiceContext,
+  { evidence }: Parts,
+  { withdraw: withdrawAll, attested, beside }: Work,
+  teardown: Teardown,
+): Promise<void> {
+  const at = subjects(region)
+  teardown.defer(
+    follower.onControl((step) => {
+      beside('a control message is not in the log yet')(evidence.control(step))
+      beside('intents could not be withdrawn')(withdrawAll())
+    }),
+  )
+  await withdrawAll()
+  const attestations = await bus.subscribe(at.stored(at.under('attestation')), ({ subject }) => {
+    const [kind, id] = at.idsOf('attestation', subject) ?? []
+    if (kind === 'agent' && id !== undefined) beside('an attestation could not be taken')(attested(id))
+  })
+  teardown.defer(() => attestations.unsubscribe())
+  teardown.defer(bus.onReconnect(() => beside('attestations could not be taken')(attested())))
+}
+
+/** What others ask. */
+async function serve(
+  { bus, region, log, refused }: ServiceContext,
+  { inFlightMax }: Config,
+  parts: Parts,
+  kick: (key: string) => void,
+): Promise<readonly Stoppable[]> {
+  const at = subjects(region)
+  const deps = { ...parts, log, bus, kick, refusals: refused }
+  const options = { queue: 'intent-gateway', inFlightMax, onFault: overloaded(deps) }
+  const [filing, approving, asking] = [fileRecord(deps), takeApproval(deps), answerQuery(deps)]
+  return Promise.all([
+    bus.serve(
+      at.command(ANY),
+      options,
+      answer(deps, 'command', ([id = ''], body) => filing(id, body)),
+    ),
+    bus.serve(
+      at.approval(ANY),
+      options,
+      answer(deps, 'approval', ([id = ''], body) => approving(id, body)),
+    ),
+    bus.serve(
+      at.query(ANY, ANY),
+      options,
+      answer(deps, 'query', ([kind = '', id = ''], body) => asking(kind, id, body)),
+    ),
+  ])
+}
+
+/** What agents and gateways publish. */
+function consume(
+  { bus, region, log, refused, refusedFiles }: ServiceContext,
+  { inFlightMax }: Config,
+  parts: Parts,
+  kick: (key: string) => void,
+  catchUp: () => Promise<void>,
+): readonly Stoppable[] {
+  const keep = (digest: string, body: Uint8Array): Promise<void> => refusedFiles.keep(digest, body)
+  const deps = { ...parts, region, log, kick, catchUp, keep, refusals: refused }
+  const intents = takeIntent({ ...deps, takeCancel: takeCancel(deps), hasRoom: () => parts.room.free })
+  const common = { consumer: 'intent-gateway', inFlightMax }
+  return [
+    bus.consume({ ...common, stream: 'OUTCOMES' }, deliver(deps, 'outcome', takeOutcome(deps))),
+    bus.consume({ ...common, stream: 'INTENTS' }, deliver(deps, 'intent', intents)),
+  ]
+}
+
+interface Stoppable {
+  stop(): Promise<void>
+}
