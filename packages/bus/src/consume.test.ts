@@ -44,6 +44,20 @@ test('delivers each message, with its place in the stream, and its acknowledgeme
   await consuming.stop()
 })
 
+test('a message without a byte keeps nothing back that comes after it', async () => {
+  const handled: string[] = []
+  for (const body of ['a', '', 'b', '', '', 'c']) await plan(body)
+  const consuming = gateway.consume({ ...PLANS, inFlightMax: 16 }, async (delivery) => {
+    handled.push(text(delivery.data))
+    await delivery.ack()
+  })
+  await until(async () => (await waiting()) === 0, 2000)
+  for (const body of ['', 'd']) await plan(body)
+  await until(async () => (await waiting()) === 0, 2000)
+  expect(handled.toSorted()).toEqual(['', '', '', '', 'a', 'b', 'c', 'd'])
+  await consuming.stop()
+})
+
 test('holds no more in hand than its limit, and fetches none before there is room', async () => {
   const release: (() => void)[] = []
   let [inHand, most] = [0, 0]

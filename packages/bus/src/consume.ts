@@ -27,6 +27,8 @@ const HEARTBEAT_MS_MAX = 5000
 const RETRY_MS = [250, 500, 1000, 2000, 5000] as const
 /** A delivery whose handler failed comes again after this. */
 const FAILED_DELAY_MS = 1000
+/** Pulls under way at a time: enough that the next message need not wait for the answer to the last pull. */
+const PULLS_MAX = 16
 const IDLE_HEARTBEAT = 100
 const PULL_EXPIRED = 408
 
@@ -47,7 +49,10 @@ export function consume(
   return { stop: () => consumer.stop() }
 }
 
-/** One pull at a time, for as many messages as there is room for. */
+/**
+ * Pulls of one message each. At an account border the server takes a message without a byte for the last one of an answer and forgets
+ * the way back: anybody who may publish could have others' messages of the same pull vanish until `ack_wait` is over.
+ */
 class PullConsumer {
   readonly #link: Link
   readonly #requests: Requests
@@ -57,7 +62,7 @@ class PullConsumer {
   readonly #inHand = new Set<Promise<void>>()
   /** The server drops a pull when nobody listens to its reply subject: each connection has its own. */
   #session: { readonly prefix: string; readonly subscription: LinkSubscription } | undefined
-  /** What the current pull may still deliver; 0: there is none. */
+  /** Pulls that have brought neither a message nor a word. */
   #outstanding = 0
   #pulls = 0
   #failures = 0
@@ -111,20 +116,21 @@ class PullConsumer {
   }
 
   #pull(): void {
-    const room = this.#options.inFlightMax - this.#inHand.size
-    if (this.#stopped || this.#session === undefined || this.#outstanding > 0 || room <= 0) return
+    const room = Math.min(PULLS_MAX, this.#options.inFlightMax - this.#inHand.size)
+    if (this.#stopped || this.#session === undefined || this.#outstanding >= room) return
     const { stream, consumer, expiresMs } = this.#options
     const heartbeatMs = Math.min(HEARTBEAT_MS_MAX, expiresMs / 2)
-    const body = JSON.stringify({ batch: room, expires: expiresMs * 1e6, idle_heartbeat: heartbeatMs * 1e6 })
-    this.#outstanding = room
-    this.#pulls += 1
+    const body = JSON.stringify({ batch: 1, expires: expiresMs * 1e6, idle_heartbeat: heartbeatMs * 1e6 })
     try {
-      this.#link.publish(pullSubject(stream, consumer), body, { reply: `${this.#session.prefix}.${this.#pulls}` })
+      for (; this.#outstanding < room; this.#outstanding++) {
+        this.#pulls += 1
+        this.#link.publish(pullSubject(stream, consumer), body, { reply: `${this.#session.prefix}.${this.#pulls}` })
+      }
     } catch (error) {
       this.#retry(error)
       return
     }
-    // Two heartbeats missed: this pull is lost, and with it its reply subject.
+    // Two heartbeats missed: the pulls are lost, and with them their reply subjects.
     this.#after(2 * heartbeatMs + 1000, () => this.#open())
   }
 
@@ -133,7 +139,8 @@ class PullConsumer {
     const heard = heardOf(message)
     const delivery = deliveryOf(this.#link, this.#requests, heard, this.#options)
     if (delivery !== undefined) this.#deliver(delivery)
-    else if (message.subject === `${this.#session?.prefix}.${this.#pulls}`) this.#told(headersOf(message))
+    else if (this.#session !== undefined && message.subject.startsWith(`${this.#session.prefix}.`))
+      this.#told(headersOf(message))
   }
 
   #told({ status, description }: WireHeaders): void {
@@ -142,9 +149,8 @@ class PullConsumer {
       this.#timer?.refresh()
       return
     }
-    this.#outstanding = 0
     const { stream, consumer } = this.#options
-    if (status === PULL_EXPIRED) this.#pull()
+    if (status === PULL_EXPIRED) this.#brought()
     else this.#retry(new Error(`${stream}/${consumer}: ${status ?? 'no status'} ${description}`))
   }
 
@@ -154,14 +160,19 @@ class PullConsumer {
       return
     }
     this.#failures = 0
-    this.#outstanding = Math.max(0, this.#outstanding - 1)
-    if (this.#outstanding === 0) clearTimeout(this.#timer)
-    else this.#timer?.refresh()
     const done: Promise<void> = this.#handle(delivery).finally(() => {
       this.#inHand.delete(done)
       this.#pull()
     })
     this.#inHand.add(done)
+    this.#brought()
+  }
+
+  /** One pull less is under way. */
+  #brought(): void {
+    this.#outstanding = Math.max(0, this.#outstanding - 1)
+    if (this.#outstanding === 0) clearTimeout(this.#timer)
+    else this.#timer?.refresh()
     this.#pull()
   }
 
@@ -179,7 +190,7 @@ class PullConsumer {
     this.#link.report({ type: 'error', error })
     const delayMs = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)] ?? 0
     this.#failures += 1
-    this.#outstanding = 0
+    this.#close()
     this.#after(delayMs, () => this.#open())
   }
 
