@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ServiceRole } from '@writ/contracts'
 import { writeFileDurably } from '@writ/durable'
@@ -142,7 +142,12 @@ export function serviceSpec(
 /** The local plane's log is `writ.local/<region>/<epoch>`. */
 export const LOG_DOMAIN = 'writ.local'
 
-export function gatewaySpec(gatewayId: string, paths: LocalPaths, { root, env }: Programs): ProcessSpec {
+/** A gateway has no port: its log says when it is ready. */
+export async function gatewaySpec(gatewayId: string, paths: LocalPaths, { root, env }: Programs): Promise<ProcessSpec> {
+  const before = await stat(paths.log(gatewayId)).then(
+    ({ size }) => size,
+    () => 0,
+  )
   const folder = join(paths.plant, gatewayId)
   return {
     name: gatewayId,
@@ -159,7 +164,13 @@ export function gatewaySpec(gatewayId: string, paths: LocalPaths, { root, env }:
     ],
     env,
     logFile: paths.log(gatewayId),
-    ready: async () => undefined,
+    ready: () => saysReady(paths.log(gatewayId), before),
     readyWithinMs: SERVER_WITHIN_MS,
   }
+}
+
+async function saysReady(logFile: string, fromByte: number): Promise<void> {
+  const log = await readFile(logFile)
+  if (!log.subarray(fromByte).includes('"ready":true'))
+    throw new Error(`${logFile} does not say that the gateway is ready.`)
 }

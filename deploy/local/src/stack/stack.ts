@@ -112,7 +112,7 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
     untilReady: async () => {
       await Promise.all(LOCAL_ROLES.map((role) => running.get(role)?.untilReady()))
     },
-    startGateway: (gatewayId) => supervise(gatewaySpec(gatewayId, paths, programs), false),
+    startGateway: async (gatewayId) => supervise(await gatewaySpec(gatewayId, paths, programs), true),
     pidOf: (name) => running.get(name)?.pid,
     [Symbol.asyncDispose]: () => stopAll(started.splice(0)),
   }

@@ -1,9 +1,10 @@
+import type { Session } from '@writ/agent-sdk'
+import type { StandingRevoke } from '@writ/authority'
 import { Fault, REVOKE_SCOPES } from '@writ/contracts'
 import { Argument, type Command } from 'commander'
 import { openContext, operatorSession } from '../context.ts'
 import type { ControlWord } from '../operator/control.ts'
-import { spreadControl } from '../operator/revoke.ts'
-import { wholeNumber } from '../options.ts'
+import { type Spread, spreadControl } from '../operator/revoke.ts'
 import type { Act, Invocation } from '../program.ts'
 
 interface Options {
@@ -32,38 +33,63 @@ export function addRevocationCommands(program: Command, act: Act): void {
       ),
     )
   program
-    .command('lift <sequence>')
-    .description('lift a revoke, by the sequence that `revoke` printed; older tokens stay dead')
+    .command('lift')
+    .description('lift a revoke; tokens from before it stay dead')
+    .argument('<what>', 'the sequence that `revoke` printed, or a scope')
+    .argument('[id]', 'with a scope: lifts every standing revoke of that id')
     .option('--reason <text>', 'why', 'Lifted with the command line.')
     .option('--as <dir>', 'enrolment package of the operator who signs')
+    .addHelpText('after', '\nExamples:\n  writ lift 7\n  writ lift agent maintenance')
     .action(
-      act((invocation, sequence, options) =>
-        say(invocation, { command: 'lift', lifts: wholeNumber(String(sequence)) }, options as Options),
+      act((invocation, what, id, options) =>
+        lift(invocation, String(what), id as string | undefined, options as Options),
       ),
     )
 }
 
 async function revoke(invocation: Invocation, scope: string, id: string | undefined, options: Options): Promise<void> {
-  if ((scope === 'all') !== (id === undefined)) {
-    throw new Fault('malformed', {
-      message: scope === 'all' ? '`revoke all` takes no id.' : `\`revoke ${scope}\` wants an id.`,
-    })
-  }
+  checkNamed(scope, id)
   const word: ControlWord = {
     command: 'revoke',
     scope,
-    ...(id !== undefined && { id }),
+    ...(scope !== 'all' && id !== undefined && { id }),
     ...(options.quarantine === true && { quarantine: true }),
   }
-  await say(invocation, word, options)
+  await using session = await operatorSession(await openContext(invocation.home), options.as)
+  say(invocation, await spread(invocation, session, word, options.reason))
 }
 
-async function say({ out, home }: Invocation, word: ControlWord, { reason, as }: Options): Promise<void> {
-  await using session = await operatorSession(await openContext(home), as)
-  const spread = await spreadControl(session, word, reason, (seq, by) => {
+/** `all` has no id, every other scope has one. */
+function checkNamed(scope: string, id: string | undefined): void {
+  if (scope !== 'all' && id === undefined) throw new Fault('malformed', { message: `\`${scope}\` wants an id.` })
+  if (scope === 'all' && id !== undefined && id !== 'all')
+    throw new Fault('malformed', { message: '`all` takes no id.' })
+}
+
+async function lift(invocation: Invocation, what: string, id: string | undefined, options: Options): Promise<void> {
+  await using session = await operatorSession(await openContext(invocation.home), options.as)
+  await session.reader.control()
+  const { standing } = session.authority.control
+  const lifted = /^[0-9]+$/.test(what) ? standing.filter(({ seq }) => seq === Number(what)) : named(standing, what, id)
+  if (lifted.length === 0)
+    throw new Fault('malformed', { message: `No standing revoke is ${[what, id].filter(Boolean).join(' ')}.` })
+  for (const { seq } of lifted) {
+    say(invocation, await spread(invocation, session, { command: 'lift', lifts: seq }, options.reason))
+  }
+}
+
+function named(standing: readonly StandingRevoke[], scope: string, id: string | undefined): readonly StandingRevoke[] {
+  checkNamed(scope, id)
+  return standing.filter(({ revoke }) => revoke.scope === scope && (scope === 'all' || revoke.id === id))
+}
+
+function spread({ out }: Invocation, session: Session, word: ControlWord, reason: string): Promise<Spread> {
+  return spreadControl(session, word, reason, (seq, by) => {
     out.note(`recorded as control message ${seq}; effective everywhere by ${by.toLocaleTimeString()}`)
   })
-  const { seq, effectiveBy, confirmed, gateways, running } = spread
+}
+
+function say({ out }: Invocation, { seq, effectiveBy, confirmed, gateways, running }: Spread): void {
   out.result({ ok: true, seq, effective_by: effectiveBy.toISOString(), confirmed, gateways, running }, [
     `${confirmed.length} of ${gateways.length} gateways confirmed${running.length === 0 ? '; nothing it names still runs' : ''}`,
     ...running.map((step) => `  still running: ${step}`),
