@@ -6,6 +6,8 @@ import { parseJson } from './store.ts'
 /** What a service relies on and asserts when it starts: the settings as the server has them, in its own names. */
 export interface StreamInfo {
   readonly config: Readonly<Record<string, unknown>>
+  /** When it was created, as the server writes it: another value means another stream, whose sequences mean other messages. */
+  readonly created: string
   readonly messages: number
   readonly bytes: number
   readonly firstSeq: number
@@ -15,12 +17,14 @@ export interface StreamInfo {
 /** From the stream's leader. @throws Fault `unavailable`, also when there is no such stream. */
 export async function streamInfo(requests: Requests, stream: StreamName): Promise<StreamInfo> {
   const { message } = await requests.one(`${STORE_API_PREFIX}.STREAM.INFO.${stream}`, '', {})
-  const { error, config, state } = parseJson(message.data)
+  const { error, config, created, state } = parseJson(message.data)
   if (error !== undefined)
     throw unavailable('The stream cannot be asked.', new Error(`${stream}: ${error.description}`))
-  if (!isRecord(config) || !isRecord(state)) throw unavailable('The stream cannot be asked.')
+  if (!isRecord(config) || !isRecord(state) || typeof created !== 'string')
+    throw unavailable('The stream cannot be asked.')
   return {
     config,
+    created,
     messages: Number(state['messages']),
     bytes: Number(state['bytes']),
     firstSeq: Number(state['first_seq']),

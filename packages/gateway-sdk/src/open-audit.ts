@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { AuditSource, type NoteVerifier, openCheckpoint, parseVkey } from '@writ/audit'
+import { AuditSource, type NoteVerifier, openLogCheckpoint, parseVkey } from '@writ/audit'
 import { openAnswer } from '@writ/authority'
 import { isFault, type Sealed, sealedMessage } from '@writ/contracts'
 import { type Clock, nowSeconds } from './clock.ts'
@@ -28,7 +28,7 @@ export function openAudit(
     },
     verifySealed: (body): Sealed => openAnswer(authority, 'audit-sink', sealedMessage, body, nowSeconds(clock)),
     verifyCheckpoint: (note) => {
-      openCheckpoint(note, vkeys)
+      openLogCheckpoint(note, vkeys)
     },
     report: (problem, cause) => log.warn({ err: cause }, problem),
   })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { AuditSource, openCheckpoint, parseVkey } from '@writ/audit'
+import { AuditSource, openLogCheckpoint, parseVkey } from '@writ/audit'
 import { type Authority, createAuthority, openAnswer } from '@writ/authority'
 import { type Bus, type BusStatus, connectBus } from '@writ/bus'
 import { type Enrolment, isFault, type ServiceRole, sealedMessage, subjects } from '@writ/contracts'
@@ -212,7 +212,7 @@ async function openAudit(
           openAnswer(follower.authority, 'audit-sink', sealedMessage, body, Math.floor(Date.now() / 1000)),
         ),
       verifyCheckpoint: (note) => {
-        openCheckpoint(note, logKeys)
+        openLogCheckpoint(note, logKeys)
       },
       report: (problem, err) => log.warn({ err }, problem),
     }),

@@ -1,4 +1,4 @@
-import { AUDIT_BYTES_MAX, auditMessage, Fault } from '@writ/contracts'
+import { AUDIT_BYTES_MAX, auditMessage, Fault, SourceName } from '@writ/contracts'
 import { parseJws } from '@writ/keys'
 
 /** An audit message as the log takes it in: form and source are checked; keys, signatures and chains are the verifier's to judge. */
@@ -23,6 +23,7 @@ export function auditEntry(body: Uint8Array, source: string): AuditEntry {
   if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 0) {
     throw new Fault('malformed', { message: 'An audit message without its number.' })
   }
+  if (!SourceName.safeParse(source).success) throw new Fault('malformed', { message: 'Not the name of a source.' })
   if (claimed !== source)
     throw new Fault('wrong_subject', { message: 'An audit message of another source than its subject.' })
   return { compact, source, seq, digest }

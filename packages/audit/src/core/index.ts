@@ -11,7 +11,7 @@ export {
   type TileObject,
 } from './edge.ts'
 export { epochOf, type LogName, originOf, parseOrigin } from './epoch.ts'
-export { verifiersFor } from './log-verifier.ts'
+export { openLogCheckpoint, verifiersFor } from './log-verifier.ts'
 export { EMPTY_ROOT, HASH_BYTES, leafHash, merkleRoot, nodeHash, sameHash } from './merkle.ts'
 export {
   type Consistency,

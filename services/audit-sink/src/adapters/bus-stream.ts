@@ -1,0 +1,28 @@
+import type { AuditStream, StoredMessage } from '@writ/audit'
+import type { Bus } from '@writ/bus'
+import { subjects } from '@writ/contracts'
+
+export const AUDIT_STREAMS = ['AUDIT', 'AUDIT_EDGE'] as const
+export type AuditStreamName = (typeof AUDIT_STREAMS)[number]
+
+/** Reads a stream by direct get, from wherever the log is: no consumer's position decides what enters. */
+export function busStream(bus: Pick<Bus, 'read' | 'streamInfo'>, region: string, name: AuditStreamName): AuditStream {
+  const at = subjects(region)
+  return {
+    name,
+    identity: async () => {
+      const { created, lastSeq } = await bus.streamInfo(name)
+      return { created, lastSeq }
+    },
+    read: async (from, { countMax, bytesMax }) => {
+      const messages: StoredMessage[] = []
+      let bytes = 0
+      for await (const { seq, subject, data } of bus.read(name, { fromSeq: from, filter: at.under('audit') })) {
+        messages.push({ seq, source: at.idsOf('audit', subject)?.join('/') ?? '', body: data })
+        bytes += data.length
+        if (messages.length >= countMax || bytes >= bytesMax) break
+      }
+      return messages
+    },
+  }
+}

@@ -1,0 +1,169 @@
+import {
+  LogStopped,
+  type NoteSigner,
+  noteSignerOf,
+  originOf,
+  parseVkey,
+  Sealer,
+  type SealOutcome,
+  verifiersFor,
+} from '@writ/audit'
+import { Fault } from '@writ/contracts'
+import { openSigner, sha256 } from '@writ/keys'
+import { bootService, type ServiceContext, Teardown } from '@writ/service-kit'
+import { openStore, type WormStore } from '@writ/worm-store'
+import { announceSeal } from './adapters/announce-seal.ts'
+import { AUDIT_STREAMS, type AuditStreamName, busStream } from './adapters/bus-stream.ts'
+import { recordOpening } from './adapters/record-opening.ts'
+import type { Config } from './config.ts'
+import { SealLoop } from './core/seal-loop.ts'
+import { createSinkMetrics } from './metrics.ts'
+
+export interface Overrides {
+  /** Stops the start while it waits for what is not there yet. */
+  readonly signal?: AbortSignal
+  readonly store?: WormStore
+  readonly now?: () => Date
+}
+
+export interface RunningSink extends AsyncDisposable {
+  readonly healthUrl: string
+}
+
+const DAY_MS = 86_400_000
+/** Partial tiles and staged batches. */
+const SHORT_DAYS = 30
+const IN_FLIGHT_MAX = 1024
+
+/** Composition root: the one place that knows every concrete adapter. */
+export async function startAuditSink(config: Config, overrides: Overrides = {}): Promise<RunningSink> {
+  await using teardown = new Teardown()
+  const context = await bootService('audit-sink', config, teardown, overrides.signal ?? new AbortController().signal)
+  const loop = startLoop(context, config, {
+    signer: await openLogKey(context, config),
+    store: overrides.store ?? (await openStore(config.store)),
+    now: overrides.now ?? (() => new Date()),
+  })
+  teardown.use(loop)
+  teardown.use(context.health.open())
+  const running = teardown.release()
+  return { healthUrl: context.healthUrl, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() }
+}
+
+/** Throws Fault `malformed` unless the key is the pinned one: what another key signs, no source would believe. */
+async function openLogKey({ enrolment, region }: ServiceContext, { logKey, logDomain }: Config): Promise<NoteSigner> {
+  const signer = noteSignerOf(await openSigner(logKey))
+  const origin = originOf({ domain: logDomain, region }, '9999h2')
+  const own = signer.verifier(origin)
+  const pinned = verifiersFor(
+    origin,
+    enrolment.trust.log_vkeys.map((vkey) => parseVkey(vkey)),
+  )
+  if (pinned.some(({ keyId }) => keyId === own.keyId)) return signer
+  throw new Fault('malformed', { message: `The log key is not one that is pinned for ${logDomain}/${region}.` })
+}
+
+interface Parts {
+  readonly signer: NoteSigner
+  readonly store: WormStore
+  readonly now: () => Date
+}
+
+function startLoop(context: ServiceContext, config: Config, parts: Parts): AsyncDisposable {
+  const { bus, audit, health, log } = context
+  const metrics = createSinkMetrics(context.metrics, () => loop.waiting)
+  const seal = sealer(context, config, parts)
+  const report = afterSeal(context)
+  const loop = new SealLoop({
+    seal: metrics.timed(seal),
+    sealed: async (outcome) => {
+      metrics.sealed(outcome)
+      await report(outcome)
+    },
+    failed: (err) => {
+      metrics.failed()
+      log.error({ err }, err instanceof LogStopped ? 'the log is stopped: a person must look' : 'sealing failed')
+    },
+    after: (ms, callback) => {
+      const timer = setTimeout(callback, ms)
+      return () => clearTimeout(timer)
+    },
+    sealMs: config.sealMs,
+  })
+  health.check('log', () => loop.problem)
+  loop.start()
+  const consuming = AUDIT_STREAMS.map((stream) => hold(bus, stream, loop))
+  return {
+    // The sink's own `source.stopped` goes into the last seal.
+    [Symbol.asyncDispose]: async () => {
+      await loop.stop(() => audit.stop())
+      await Promise.all(consuming.map((each) => each.stop()))
+    },
+  }
+}
+
+/** The consumer is there to acknowledge, and its deliveries are what wakes the loop; what is sealed is read by direct get. */
+function hold(bus: ServiceContext['bus'], stream: AuditStreamName, loop: SealLoop): { stop(): Promise<void> } {
+  return bus.consume(
+    { stream, consumer: 'audit-sink', inFlightMax: IN_FLIGHT_MAX },
+    ({ seq, ack, nak }) =>
+      new Promise((resolve) => {
+        loop.hold({
+          stream,
+          seq,
+          acknowledge: async () => {
+            await ack()
+            resolve()
+          },
+          replaced: resolve,
+          release: () => {
+            nak(0)
+            resolve()
+          },
+        })
+      }),
+  )
+}
+
+/** Opens the log at the first call, so that a store that does not answer yet is waited for like every other time. */
+function sealer(
+  { bus, region, audit }: ServiceContext,
+  config: Config,
+  { signer, store, now }: Parts,
+): () => Promise<SealOutcome> {
+  let opened: Sealer | undefined
+  const fullMs = config.retentionDays * DAY_MS
+  return async () => {
+    opened ??= await Sealer.open({
+      store,
+      name: { domain: config.logDomain, region },
+      signer,
+      streams: AUDIT_STREAMS.map((stream) => busStream(bus, region, stream)),
+      retention: { fullMs, shortMs: Math.min(fullMs, SHORT_DAYS * DAY_MS) },
+      now,
+      opening: recordOpening(bus, region, audit),
+    })
+    return await opened.seal()
+  }
+}
+
+function afterSeal({
+  bus,
+  region,
+  signer,
+  log,
+  refused,
+  refusedFiles,
+}: ServiceContext): (outcome: SealOutcome) => Promise<void> {
+  const announce = announceSeal(bus, region, signer)
+  return async (outcome) => {
+    for (const { message, code } of outcome.refused) {
+      refused.count(message.source.split('/')[1] ?? '', code)
+      await refusedFiles.keep(sha256(message.body), message.body)
+    }
+    const { origin, tree, entries, heads } = outcome
+    if (entries > 0) log.debug({ origin, size: tree.size, entries }, 'sealed')
+    if (entries === 0 && heads.size === 0) return
+    await announce(outcome).catch((err: unknown) => log.warn({ err }, 'a seal could not be announced'))
+  }
+}
