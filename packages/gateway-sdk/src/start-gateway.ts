@@ -84,9 +84,12 @@ async function start(options: GatewayOptions, teardown: Teardown): Promise<Gatew
   reporter?.start()
   teardown.add(() => reporter?.stop())
   const ready = keeper.ready.then(() => source.started)
-  const consuming = ready.then(() => consume(options, ground, work))
-  consuming.catch(() => undefined)
-  teardown.add(() => stopWork({ stopping, consuming, running, stopWithinMs: options.stopWithinMs ?? STOP_WITHIN_MS }))
+  let consuming: Consuming | undefined
+  const begin = () => {
+    if (!stopping.signal.aborted) consuming = consume(options, ground, work)
+  }
+  ready.then(begin, () => undefined)
+  teardown.add(() => stopWork(stopping, () => consuming?.stop(), running, options.stopWithinMs ?? STOP_WITHIN_MS))
   return {
     id,
     ready,
@@ -154,18 +157,14 @@ function openReporter(options: GatewayOptions, { bus, identity, authority }: Gro
 }
 
 /** Nothing new is begun; what runs may end, and is told to stop when the time is over. */
-async function stopWork(work: {
-  readonly stopping: AbortController
-  readonly consuming: Promise<Consuming>
-  readonly running: RunningSteps
-  readonly stopWithinMs: number
-}): Promise<void> {
-  const { stopping, consuming, running, stopWithinMs } = work
+async function stopWork(
+  stopping: AbortController,
+  stopConsuming: () => Promise<void> | undefined,
+  running: RunningSteps,
+  stopWithinMs: number,
+): Promise<void> {
   stopping.abort(new Fault('unavailable', { message: 'The gateway is stopping.' }))
-  const stopped = consuming.then(
-    (one) => one.stop(),
-    () => undefined,
-  )
+  const stopped = stopConsuming() ?? Promise.resolve()
   const patience = new AbortController()
   const outOfPatience = async (): Promise<void> => {
     await delay(stopWithinMs, undefined, { signal: patience.signal })

@@ -53,8 +53,8 @@ export interface PlanState {
   readonly stored: ReadonlySet<string>
 }
 
-/** How long after its `exp` a plan is remembered: the stream forgets it after two days, so it cannot come again. */
-const REMEMBERED_SECONDS = 3 * 86_400
+/** How long after its `exp` a plan is remembered, so that one that comes again is answered with what came of it; later it is refused as expired. */
+const REMEMBERED_SECONDS = 6 * 3600
 
 /** The state after one more record; undefined: the record is about a plan that is not known, and nothing follows from it. */
 export function applyRecord(plan: PlanState | undefined, record: JournalRecord): PlanState | undefined {
@@ -116,7 +116,7 @@ export function unstored(plan: PlanState): readonly KeptOutcome[] {
   return outcomesOf(plan).filter(({ digest }) => !plan.stored.has(digest))
 }
 
-/** Whether the plan can be forgotten: it cannot come again, and everything about it has been said. */
+/** Whether the plan can be forgotten: it is long expired, and everything about it has been said. */
 export function isForgettable(plan: PlanState, nowSeconds: number): boolean {
   return nowSeconds > plan.facts.exp + REMEMBERED_SECONDS && unstored(plan).length === 0 && openTries(plan).length === 0
 }

@@ -19,12 +19,14 @@ const COMPACT_ABOVE_BYTES = 1 << 20
 export class PlanJournal implements AsyncDisposable {
   readonly #journal: Journal
   readonly #plans: Map<string, PlanState>
+  readonly #idByDigest = new Map<string, string>()
   #appending = 0
   #compactedBytes = 0
 
   private constructor(journal: Journal, plans: Map<string, PlanState>) {
     this.#journal = journal
     this.#plans = plans
+    for (const { facts } of this.plans) this.#idByDigest.set(facts.plan_digest, facts.plan_id)
   }
 
   /** Throws Fault `internal` when the file is damaged, `unavailable` when the disk fails. */
@@ -44,11 +46,13 @@ export class PlanJournal implements AsyncDisposable {
 
   /** The plan whose every step has ended, by the digest of the plan itself. */
   doneByDigest(planDigest: string): PlanState | undefined {
-    return this.plans.find((plan) => plan.facts.plan_digest === planDigest && isDone(plan))
+    const plan = this.#plans.get(this.#idByDigest.get(planDigest) ?? '')
+    return plan !== undefined && isDone(plan) ? plan : undefined
   }
 
-  takeOn(facts: PlanFacts): Promise<void> {
-    return this.#append({ t: 'plan', facts })
+  async takeOn(facts: PlanFacts): Promise<void> {
+    await this.#append({ t: 'plan', facts })
+    this.#idByDigest.set(facts.plan_digest, facts.plan_id)
   }
 
   redeem(planId: string, stepId: string, use: number, jws: string): Promise<void> {
@@ -74,13 +78,18 @@ export class PlanJournal implements AsyncDisposable {
   /** Forgets what cannot come again, and rewrites the file when it has grown well beyond what is left. */
   async compactIfWorth(nowSeconds: number): Promise<void> {
     if (this.#appending > 0 || this.#journal.bytes < COMPACT_ABOVE_BYTES + 2 * this.#compactedBytes) return
-    for (const plan of this.plans) if (isForgettable(plan, nowSeconds)) this.#plans.delete(plan.facts.plan_id)
+    for (const plan of this.plans) if (isForgettable(plan, nowSeconds)) this.#forget(plan)
     await this.#journal.compact(this.plans.flatMap(recordsOf).map(encode))
     this.#compactedBytes = this.#journal.bytes
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.#journal[Symbol.asyncDispose]()
+  }
+
+  #forget({ facts }: PlanState): void {
+    this.#plans.delete(facts.plan_id)
+    this.#idByDigest.delete(facts.plan_digest)
   }
 
   async #append(record: JournalRecord): Promise<void> {

@@ -31,6 +31,8 @@ export interface PlanIntakeOptions {
 const WORKING_EVERY_MS = 10_000
 const KEY_RETRY_MS = 250
 const UNAVAILABLE_DELAY_MS = 2000
+/** For the next run of this gateway, which may be there at once. */
+const STOPPING_DELAY_MS = 100
 /** A plan whose signers stay unknown must not keep others from being looked at. */
 const UNKNOWN_KEY_DELAY_MS = 30_000
 
@@ -51,10 +53,15 @@ export class PlanIntake {
     } catch (error) {
       if (!isFault(error)) throw error
       this.#options.log.warn({ err: error, plan_digest: requestDigest(delivery.data) }, 'A plan waits.')
-      delivery.nak(error.code === 'unknown_key' ? UNKNOWN_KEY_DELAY_MS : UNAVAILABLE_DELAY_MS)
+      delivery.nak(this.#delayMs(error))
     } finally {
       clearInterval(holding)
     }
+  }
+
+  #delayMs({ code }: Fault): number {
+    if (this.#options.stopping.aborted) return STOPPING_DELAY_MS
+    return code === 'unknown_key' ? UNKNOWN_KEY_DELAY_MS : UNAVAILABLE_DELAY_MS
   }
 
   async #judge(delivery: Delivery): Promise<void> {
