@@ -14,7 +14,7 @@ import {
   opener,
   openSealer,
   Stream,
-} from '../../test-support/log.ts'
+} from '../testing/log.ts'
 import type { Opening } from './sealer.ts'
 
 describe('an epoch', () => {

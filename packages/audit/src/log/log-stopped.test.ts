@@ -3,18 +3,7 @@ import { join } from 'node:path'
 import { generateJwk, signerOf } from '@writ/keys'
 import { DirectoryStore } from '@writ/worm-store'
 import { describe, expect, test } from 'vitest'
-import {
-  clock,
-  dir,
-  file,
-  message,
-  messages,
-  NAME,
-  ORIGIN,
-  opener,
-  openSealer,
-  Stream,
-} from '../../test-support/log.ts'
+import { clock, dir, file, message, messages, NAME, ORIGIN, opener, openSealer, Stream } from '../testing/log.ts'
 import { LogStopped } from './log-stopped.ts'
 import { noteSignerOf } from './note-signer.ts'
 import { Sealer } from './sealer.ts'

@@ -12,7 +12,7 @@ import {
   openSealer,
   type Published,
   Stream,
-} from '../../test-support/log.ts'
+} from '../testing/log.ts'
 
 describe.each<Fault>(['lost', 'kept, reported lost', 'killed right after'])('every write in turn %s', (fault) => {
   /** What is stored meanwhile: enough for a full tile, over four seals, with an epoch's end between. */

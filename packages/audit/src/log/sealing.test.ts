@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DirectoryStore, type WormStore } from '@writ/worm-store'
 import { describe, expect, test } from 'vitest'
+import { formatVkey } from '../core/note.ts'
 import {
   dir,
   expectExactlyOnce,
@@ -14,8 +15,7 @@ import {
   openSealer,
   readLog,
   Stream,
-} from '../../test-support/log.ts'
-import { formatVkey } from '../core/note.ts'
+} from '../testing/log.ts'
 
 describe('sealing', () => {
   test('opens an epoch with its own message, then takes both streams in, each in its order', async () => {

@@ -15,7 +15,7 @@ import {
   type Published,
   readLog,
   Stream,
-} from '../../test-support/log.ts'
+} from '../testing/log.ts'
 import type { Sealer } from './sealer.ts'
 
 describe('what enters', () => {
