@@ -6,3 +6,5 @@ export * from './documents/index.ts'
 export * from './log/index.ts'
 // The source side: what every service and gateway records with.
 export * from './source/index.ts'
+// The auditor's side: verifying a log from its files and pins alone.
+export * from './verify/index.ts'

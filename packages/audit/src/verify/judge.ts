@@ -1,0 +1,341 @@
+import {
+  type AuditEvent,
+  commandMessage,
+  type Decision,
+  decisionMessage,
+  type EventDocument,
+  isFault,
+  keyMessage,
+  PARTY_KINDS,
+  type PartyKind,
+} from '@writ/contracts'
+import { verifyJws } from '@writ/keys'
+import { checkDocument, type SubjectKeyOf } from './check-document.ts'
+import { Evidence, type PlacedEvent } from './evidence.ts'
+import { type FoundKey, KeyRing, type Pins } from './key-ring.ts'
+import { keysOf, misfit } from './misfit.ts'
+import { type OpenedEntry, openEntry } from './open-entry.ts'
+import { maySay } from './roles.ts'
+import { EVENT_SLOTS, SourceChains } from './source-chains.ts'
+import type { Findings, Where } from './verdicts.ts'
+
+/** One log of a history, for the messages in it. */
+export interface Epoch {
+  /** Its origin, where it is not the log that was asked for. */
+  readonly log?: string
+  readonly size: number
+  /** An entry as it is stored, for a second look. */
+  entryAt(index: number): Promise<Uint8Array | undefined>
+  /** What its first entry says. */
+  opening?: AuditEvent['detail']
+}
+
+interface Again {
+  readonly epoch: Epoch
+  readonly index: number
+}
+
+export interface JudgeOptions {
+  readonly region: string
+  readonly pins: Pins
+  readonly keyOf: SubjectKeyOf
+  readonly findings: Findings
+}
+
+/**
+ * Judges the messages of a log, each by a key that the log itself shows to be valid for its role and time. A message may come before what makes
+ * its key valid, since sources write beside one another: it is read again at the end.
+ */
+export class Judge {
+  readonly #options: JudgeOptions
+  readonly #ring: KeyRing
+  readonly #chains: SourceChains
+  readonly #evidence: Evidence
+  /** Messages whose key is not known yet, and documents whose signer is not. */
+  #unknown: Again[] = []
+  #unsure: {
+    readonly at: Again
+    readonly place: Omit<PlacedEvent, 'event'>
+    readonly event: number
+    readonly document: number
+  }[] = []
+  readonly #repeated: { readonly at: Again; readonly source: string; readonly seq: number }[] = []
+  /** The latest use of each gateway's key. */
+  readonly #lastUse = new Map<
+    string,
+    { readonly id: string; readonly kid: string; readonly iat: number; readonly where: Where }
+  >()
+  messages = 0
+  events = 0
+  documents = 0
+  sealed = 0
+
+  constructor(options: JudgeOptions) {
+    const { pins, region, findings } = options
+    this.#options = options
+    this.#ring = new KeyRing(pins, region)
+    this.#chains = new SourceChains(findings)
+    this.#evidence = new Evidence(findings)
+  }
+
+  get sources(): number {
+    return this.#chains.count
+  }
+  get effects(): number {
+    return this.#evidence.effects
+  }
+  get chains(): SourceChains {
+    return this.#chains
+  }
+
+  async entry(epoch: Epoch, index: number, entry: Uint8Array): Promise<void> {
+    this.messages += 1
+    const opened = openEntry(entry, this.#options.region)
+    if (opened !== undefined) return await this.#message({ epoch, index }, opened)
+    this.#options.findings.add(
+      'message_malformed',
+      placeOf({ epoch, index }),
+      `Entry ${index} is no audit message of the contract.`,
+    )
+  }
+
+  /** After every entry was seen: judges what had to wait for its key. */
+  async settle(): Promise<void> {
+    await this.#settleUnknown()
+    await this.#settleUnsure()
+  }
+
+  /** After `settle`. Returns how many effects may still get the evidence that they lack. */
+  async conclude(options: { readonly complete: boolean; readonly wholeHistory: boolean }): Promise<number> {
+    for (const { id, kid, iat, where } of this.#lastUse.values())
+      if (this.#ring.wasWithdrawn('gateway', id, kid, iat))
+        this.#options.findings.add(
+          'key_expired',
+          where,
+          `The gateway ${id} signed with a key that its record had dropped before.`,
+        )
+    await this.#compareRepeated()
+    this.#chains.conclude(options.wholeHistory)
+    return this.#evidence.conclude(options.complete)
+  }
+
+  async #message(at: Again, opened: OpenedEntry): Promise<void> {
+    const { claims, jws } = opened
+    const where = { ...placeOf(at), source: claims.source, seq: claims.seq }
+    for (const { documents = [] } of claims.events) for (const document of documents) this.#endorse(document)
+    const key = this.#keyOf(opened)
+    if (key.state !== 'good') {
+      this.#unknown.push(at)
+      return
+    }
+    if (!holds(opened, key)) {
+      const message = `The signature of entry ${at.index}, of ${claims.source}, does not verify.`
+      this.#options.findings.add('signature_invalid', { ...where, kid: jws.kid }, message)
+      return
+    }
+    await this.#take(at, opened, where)
+  }
+
+  /** An endorsement is its anchor's word, whoever brings it; one that does not hold is said where documents are checked. */
+  #endorse({ typ, jws }: EventDocument): void {
+    if (typ !== keyMessage.typ || jws === undefined) return
+    try {
+      this.#ring.endorse(jws)
+    } catch (error) {
+      if (!isFault(error)) throw error
+    }
+  }
+
+  #keyOf({ role, instance, jws, claims }: OpenedEntry): FoundKey {
+    if (role === 'gateway') return this.#ring.partyKey('gateway', instance, jws.kid)
+    return this.#ring.serviceKey(role, jws.kid, claims.iat, instance)
+  }
+
+  /** A message whose signature counts. */
+  async #take(at: Again, { claims, jws, role, instance }: OpenedEntry, where: Where): Promise<void> {
+    const { source, seq, prev, iat } = claims
+    if (role === 'gateway') this.#used(instance, jws.kid, iat, where)
+    else this.#evidence.serviceTime(iat)
+    if (!this.#chains.add({ source, seq, prev, digest: jws.digest, where })) this.#repeated.push({ at, source, seq })
+    this.events += claims.events.length
+    for (const [slot, event] of claims.events.entries()) {
+      const place = { role, source, position: seq * EVENT_SLOTS + slot, where, iat }
+      if (!this.#mayHaveSaid(event, role, instance)) {
+        const message = `${source} said ${event.type}, which is not its to say.`
+        this.#options.findings.add('out_of_role', where, message)
+        continue
+      }
+      if (await this.#documents(at, { ...place, event }, slot)) this.#learn(at, event, where)
+      this.#evidence.event({ ...place, event })
+    }
+  }
+
+  #used(id: string, kid: string, iat: number, where: Where): void {
+    const name = `${id} ${kid}`
+    const before = this.#lastUse.get(name)
+    if (before === undefined || before.iat < iat) this.#lastUse.set(name, { id, kid, iat, where: { ...where, kid } })
+  }
+
+  #mayHaveSaid(event: AuditEvent, role: string, instance: string): boolean {
+    if (!maySay(role, event.type)) return false
+    const sealed = event.documents?.some(({ jwe }) => jwe !== undefined) ?? false
+    if (sealed && role !== 'intent-gateway') return false
+    return role !== 'gateway' || event.gateway_id === undefined || event.gateway_id === instance
+  }
+
+  /** What an event says about keys, chains and logs. Its documents were checked before. */
+  #learn({ epoch, index }: Again, event: AuditEvent, where: Where): void {
+    const { type, detail } = event
+    if (type === 'log.opened' && index === 0) epoch.opening = detail ?? {}
+    if (type === 'source.started') {
+      const { source, seq, digest } = Object(detail?.['previous']) as Record<string, unknown>
+      if (typeof source === 'string' && typeof seq === 'number' && typeof digest === 'string')
+        this.#chains.namedPrevious({ source, seq, digest, by: where })
+    }
+    if (type === 'record.filed') this.#filed(event, where)
+  }
+
+  /** A filed record's keys, by the event's word. Where its command was opened, the command's own word was compared with it before. */
+  #filed({ detail, timestamp, documents = [] }: AuditEvent, where: Where): void {
+    const { kind, id, version, keys } = detail ?? {}
+    if (!documents.some(({ typ }) => typ === commandMessage.typ))
+      this.#options.findings.add(
+        'evidence_missing',
+        where,
+        `The record ${String(kind)} ${String(id)} was filed without its command.`,
+      )
+    if (!isParty(kind) || typeof id !== 'string' || typeof version !== 'number') return
+    const filedAtSeconds = Math.floor(Date.parse(timestamp) / 1000)
+    this.#ring.file({ kind, id, version, keys: keysOf(keys), filedAtSeconds })
+  }
+
+  /** False where one of them is bad: then nothing else is learnt from the event. */
+  async #documents(at: Again, place: PlacedEvent, slot: number): Promise<boolean> {
+    let good = true
+    for (const [index, document] of (place.event.documents ?? []).entries()) {
+      const { event: _, ...rest } = place
+      const state = await this.#document(document, place)
+      if (state === 'unknown') this.#unsure.push({ at, place: rest, event: slot, document: index })
+      else good = state === 'good' && good
+    }
+    return good
+  }
+
+  async #document(document: EventDocument, place: PlacedEvent): Promise<'unknown' | 'good' | 'bad'> {
+    const checked = await checkDocument(document, this.#ring, this.#options.keyOf)
+    if (checked.state === 'unknown') return 'unknown'
+    this.documents += 1
+    const fit = checked.state === 'good' ? misfit(place.event, checked.opened) : undefined
+    const wrong = checked.state === 'bad' ? checked.why : fit
+    if (wrong !== undefined) {
+      const message = `The ${document.typ} ${document.digest} of ${place.event.type} ${wrong}.`
+      this.#options.findings.add('document_invalid', place.where, message)
+      return 'bad'
+    }
+    if (checked.state === 'sealed') this.sealed += 1
+    this.#evidence.document(document.typ, document.digest, place)
+    if (checked.state === 'good' && document.typ === decisionMessage.typ)
+      this.#evidence.decision(document.digest, checked.opened.claims as Decision)
+    return 'good'
+  }
+
+  /** Messages whose keys came later, round after round while that makes more of them known. */
+  async #settleUnknown(): Promise<void> {
+    for (let before = Number.POSITIVE_INFINITY; this.#unknown.length > 0 && this.#unknown.length < before; ) {
+      before = this.#unknown.length
+      const again = this.#unknown
+      this.#unknown = []
+      for (const at of again) await this.#lookAgain(at, (opened) => this.#message(at, opened))
+    }
+    for (const at of this.#unknown) await this.#lookAgain(at, async (opened) => this.#unendorsed(at, opened))
+  }
+
+  #unendorsed(at: Again, opened: OpenedEntry): void {
+    const { source, seq } = opened.claims
+    const leaf = at.index
+    const where = { ...placeOf(at), source, seq, kid: opened.jws.kid }
+    const { state } = this.#keyOf(opened)
+    if (state === 'expired')
+      this.#options.findings.add(
+        'key_expired',
+        where,
+        `Entry ${leaf} is signed with a key of ${source} that was not endorsed at that time.`,
+      )
+    else if (state === 'wrong')
+      this.#options.findings.add(
+        'key_not_endorsed',
+        where,
+        `Entry ${leaf} is signed with a key that was endorsed for another than ${source}.`,
+      )
+    else
+      this.#options.findings.add(
+        'key_not_endorsed',
+        where,
+        `Entry ${leaf} is signed with a key that nobody endorsed for ${source}.`,
+      )
+  }
+
+  async #lookAgain({ epoch, index }: Again, then: (opened: OpenedEntry) => Promise<void>): Promise<void> {
+    const entry = await epoch.entryAt(index)
+    const opened = entry === undefined ? undefined : openEntry(entry, this.#options.region)
+    if (opened !== undefined) await then(opened)
+  }
+
+  async #settleUnsure(): Promise<void> {
+    const unsure = this.#unsure
+    this.#unsure = []
+    for (const { at, place, event, document } of unsure) {
+      await this.#lookAgain(at, async ({ claims }) => {
+        const found = claims.events[event]
+        const again = found?.documents?.[document]
+        if (found === undefined || again === undefined) return
+        if ((await this.#document(again, { ...place, event: found })) === 'unknown')
+          this.#options.findings.add(
+            'document_invalid',
+            place.where,
+            `The ${again.typ} ${again.digest} is signed with a key that the log does not know.`,
+          )
+      })
+    }
+  }
+
+  /** Whether what came under a used number is what was there before. Numbers are not kept with their digests, so the log is read once more. */
+  async #compareRepeated(): Promise<void> {
+    if (this.#repeated.length === 0) return
+    const wanted = new Map(this.#repeated.map(({ source, seq }) => [`${source} ${seq}`, new Set<string>()]))
+    for (const epoch of new Set(this.#repeated.map(({ at }) => at.epoch)))
+      for (let index = 0; index < epoch.size; index++)
+        await this.#lookAgain({ epoch, index }, async (opened) => this.#noteDigest(opened, wanted))
+    for (const { at, source, seq } of this.#repeated) {
+      const found = wanted.get(`${source} ${seq}`)
+      if (found !== undefined && found.size > 1)
+        this.#options.findings.add(
+          'source_forked',
+          { ...placeOf(at), source, seq },
+          `${source} signed two messages under number ${seq}.`,
+        )
+    }
+  }
+
+  #noteDigest(opened: OpenedEntry, wanted: ReadonlyMap<string, Set<string>>): void {
+    const found = wanted.get(`${opened.claims.source} ${opened.claims.seq}`)
+    const key = found === undefined ? undefined : this.#keyOf(opened)
+    if (key?.state === 'good' && holds(opened, key)) found?.add(opened.jws.digest)
+  }
+}
+
+function holds({ jws }: OpenedEntry, { jwk }: FoundKey & { readonly state: 'good' }): boolean {
+  try {
+    verifyJws(jws, jwk)
+    return true
+  } catch (error) {
+    if (isFault(error)) return false
+    throw error
+  }
+}
+
+function placeOf({ epoch: { log }, index }: Again): { readonly log?: string; readonly leaf: number } {
+  return { ...(log !== undefined && { log }), leaf: index }
+}
+
+const isParty = (kind: unknown): kind is PartyKind => (PARTY_KINDS as readonly unknown[]).includes(kind)

@@ -1,0 +1,190 @@
+import { Fault } from '@writ/contracts'
+import { sha256 } from '@writ/keys'
+import { parseOrigin } from '../core/epoch.ts'
+import { verifiersFor } from '../core/log-verifier.ts'
+import { formatVkey, type NoteVerifier } from '../core/note.ts'
+import { blobKey, checkpointKey, vkeyKey } from '../log/log-keys.ts'
+import type { SubjectKeyOf } from './check-document.ts'
+import type { LogPlace } from './checkpoints.ts'
+import { epochsHere, newestOrigin } from './epochs.ts'
+import { type Epoch, Judge } from './judge.ts'
+import type { Pins } from './key-ring.ts'
+import type { LogReader } from './log-reader.ts'
+import { LogWalk } from './log-walk.ts'
+import { type Finding, Findings } from './verdicts.ts'
+
+export interface VerifyOptions {
+  readonly reader: LogReader
+  /** Pinned log keys. */
+  readonly vkeys: readonly NoteVerifier[]
+  /** Pinned operators and anchors. */
+  readonly pins: Pins
+  /** The log to verify, with those before it; the newest here that a pinned key speaks for when absent. */
+  readonly origin?: string
+  /** The control plane's region; the origin says it when absent. */
+  readonly region?: string
+  /** Opens sealed documents. */
+  readonly subjectKeys?: ReadonlyMap<string, Uint8Array>
+  /** Signed checkpoints that the auditor kept from earlier: the log must go on from each. */
+  readonly known?: readonly Uint8Array[]
+  /** Nothing is on its way into the log any more: the newest effects must have their evidence too. */
+  readonly complete?: boolean
+}
+
+export interface LogVerification {
+  /** No finding. */
+  readonly ok: boolean
+  readonly origin: string
+  /** Leaves of the log, under its newest signed checkpoint, and their root in base64; logs before it are not counted here. */
+  readonly size: number
+  readonly root: string
+  /** Logs that were read, oldest first. */
+  readonly logs: readonly string[]
+  readonly seals: number
+  readonly messages: number
+  readonly events: number
+  readonly sources: number
+  /** Plans, tokens, redeems and actions whose chains were closed or are findings. */
+  readonly effects: number
+  readonly documents: number
+  /** Documents that no key was given for: that is no damage. */
+  readonly sealed: number
+  /** Effects of the last moment whose evidence may still be on its way. */
+  readonly waiting: number
+  readonly findings: readonly Finding[]
+  /** All findings; the list holds the first thousand. */
+  readonly findingsCount: number
+}
+
+interface Read {
+  readonly walk: LogWalk
+  readonly epoch: Epoch
+}
+
+/**
+ * Verifies a log with nothing but its files and pins: its Merkle tree and checkpoints, who signed each message, the chain of every source, the
+ * evidence of every effect. Logs of earlier epochs are read first, since keys and chains go on from them. It never writes.
+ *
+ * What it cannot show: that the whole log was not rolled back to an earlier state (bring `known`), and that the holder of the log key has not shown
+ * others another history (compare checkpoints, or have witnesses). Throws Fault `unavailable` where files cannot be read or there is no such log.
+ */
+export async function verifyLog(options: VerifyOptions): Promise<LogVerification> {
+  const { reader, vkeys, pins, subjectKeys } = options
+  const origin = options.origin ?? (await newestOrigin(reader, vkeys))
+  const region = options.region ?? parseOrigin(origin ?? '')?.region
+  if (origin === undefined || region === undefined)
+    throw new Fault('unavailable', { message: `${reader.name} holds no log that a pinned key speaks for.` })
+  const findings = new Findings()
+  const keyOf: SubjectKeyOf = (kid) => subjectKeys?.get(kid)
+  const judge = new Judge({ region, pins, keyOf, findings })
+  const logs = (await epochsHere(reader, origin)).filter((log) => log <= origin)
+  const reads: Read[] = []
+  for (const log of logs.length === 0 ? [origin] : logs) {
+    findings.log = log === origin ? undefined : log
+    const place = { reader, origin: log, verifiers: verifiersFor(log, vkeys), findings }
+    reads.push(await readLog(place, judge, log === origin ? (options.known ?? []) : []))
+  }
+  findings.log = undefined
+  await judge.settle()
+  for (const [at, read] of reads.entries()) await checkOpening(read, reads[at - 1], judge)
+  const wholeHistory = reads[0]?.epoch.opening?.['predecessor'] === undefined
+  const waiting = await judge.conclude({ complete: options.complete ?? false, wholeHistory })
+  return result(origin, reads, judge, findings, waiting)
+}
+
+async function readLog(place: LogPlace, judge: Judge, known: readonly Uint8Array[]): Promise<Read> {
+  const walk = await LogWalk.open(place, known)
+  const { log } = place.findings
+  const epoch: Epoch = { ...(log !== undefined && { log }), size: walk.size, entryAt: (index) => walk.entryAt(index) }
+  for await (const { index, entry } of walk.entries()) await judge.entry(epoch, index, entry)
+  await checkVkey(place)
+  return { walk, epoch }
+}
+
+/** The key beside the log is for convenience; nobody believes it. A wrong one would mislead who has no pins. */
+async function checkVkey({ reader, origin, verifiers, findings }: LogPlace): Promise<void> {
+  const bytes = await reader.read(vkeyKey(origin))
+  if (bytes === undefined) return
+  const text = Buffer.from(bytes).toString()
+  if (!verifiers.some((verifier) => text === `${formatVkey(verifier)}\n`))
+    findings.add('vkey_altered', { object: vkeyKey(origin) }, 'The key that lies beside the log is not a pinned one.')
+}
+
+/** The first entry names the log before and where every chain was; that log, if it is here, ended so. */
+async function checkOpening({ walk, epoch }: Read, before: Read | undefined, judge: Judge): Promise<void> {
+  const { reader, origin, findings } = walk.place
+  const { opening, log } = epoch
+  if (walk.root === undefined) return
+  const where = { ...(log !== undefined && { log }), leaf: 0 }
+  if (opening === undefined || opening['origin'] !== origin)
+    return findings.add('history_missing', where, 'The first entry does not say which log it opens.')
+  const predecessor = Object(opening['predecessor']) as Readonly<Record<string, unknown>>
+  if (before === undefined) {
+    if (opening['predecessor'] === undefined) return
+    findings.add(
+      'history_missing',
+      where,
+      'The log goes on from one that is not here: its keys and chains are unknown.',
+    )
+  } else {
+    const { root, size, place } = before.walk
+    const ended = { origin: place.origin, size, root: root && Buffer.from(root).toString('base64url') }
+    const shown = await reader.read(checkpointKey(place.origin))
+    const follows =
+      predecessor['origin'] === ended.origin &&
+      predecessor['size'] === ended.size &&
+      predecessor['root'] === ended.root &&
+      shown !== undefined &&
+      predecessor['checkpoint_sha256'] === sha256(shown)
+    if (!follows) findings.add('history_forked', where, `The log does not go on from where ${place.origin} ends.`)
+  }
+  await readHeads(walk.place, opening['heads'], where, before === undefined ? judge : undefined)
+}
+
+/** The blob with the heads of all chains. `judge` takes them from there where the log before is not here. */
+async function readHeads(
+  { reader, origin, findings }: LogPlace,
+  named: unknown,
+  where: { readonly leaf: number },
+  judge: Judge | undefined,
+): Promise<void> {
+  const { sha256: digest } = Object(named) as Readonly<Record<string, unknown>>
+  if (typeof digest !== 'string') return
+  const object = blobKey(origin, digest)
+  const bytes = await reader.read(object)
+  if (bytes === undefined)
+    return findings.add('blob_missing', { ...where, object }, 'The list of chains that go on is missing.')
+  if (sha256(bytes) !== digest)
+    return findings.add('blob_altered', { ...where, object }, 'The list of chains that go on was altered.')
+  if (judge === undefined) return
+  const heads = JSON.parse(Buffer.from(bytes).toString()) as Readonly<Record<string, { seq: number; digest: string }>>
+  for (const [source, head] of Object.entries(heads)) judge.chains.begins(source, head.seq, head.digest)
+}
+
+function result(
+  origin: string,
+  reads: readonly Read[],
+  judge: Judge,
+  findings: Findings,
+  waiting: number,
+): LogVerification {
+  const last = reads.at(-1)?.walk
+  const { messages, events, sources, effects, documents, sealed } = judge
+  return {
+    ok: findings.count === 0,
+    origin,
+    size: last?.size ?? 0,
+    root: Buffer.from(last?.root ?? []).toString('base64'),
+    logs: reads.map(({ walk }) => walk.place.origin),
+    seals: reads.reduce((sum, { walk }) => sum + walk.seals, 0),
+    messages,
+    events,
+    sources,
+    effects,
+    documents,
+    sealed,
+    waiting,
+    findings: findings.list,
+    findingsCount: findings.count,
+  }
+}
