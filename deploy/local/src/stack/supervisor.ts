@@ -29,6 +29,8 @@ export class Supervised implements AsyncDisposable {
   readonly #file: ProcessFile
   readonly #onRestart: (name: string) => void
   #child: ChildProcess | undefined
+  /** What is still to be done about a process that has ended. */
+  #after: Promise<void> = Promise.resolve()
   #stopping = false
 
   constructor(spec: ProcessSpec, file: ProcessFile, onRestart: (name: string) => void) {
@@ -73,7 +75,9 @@ export class Supervised implements AsyncDisposable {
       // A group of its own: Ctrl-C reaches the supervisor alone, which then stops everything in order.
       const child = spawn(command, args, { env, stdio: ['ignore', log.fd, log.fd], detached: true })
       this.#child = child
-      child.once('exit', () => void this.#ended(child))
+      child.once('exit', () => {
+        this.#after = this.#ended(child).catch(() => undefined)
+      })
       await once(child, 'spawn')
       await this.#file.add(name, child.pid as number)
     } catch (cause) {
@@ -94,6 +98,8 @@ export class Supervised implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopping = true
+    // It may be about to start again.
+    await this.#after
     const child = this.#child
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
@@ -101,5 +107,6 @@ export class Supervised implements AsyncDisposable {
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS)
     await exited
     clearTimeout(timer)
+    await this.#after
   }
 }

@@ -1,0 +1,384 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Msg } from '@nats-io/transport-node'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type LocalStack, REGION, startLocalStack } from './support/local-stack.ts'
+import { type LocalJson, Outsider, until } from './support/outsider.ts'
+import { OutsiderGateway, stepsOf } from './support/outsider-gateway.ts'
+import {
+  type Claims,
+  digest,
+  freshId,
+  makeKey,
+  nowSeconds,
+  type OutsiderKey,
+  open,
+  signed,
+} from './support/outsider-jws.ts'
+import { ATTACKS, type Attack, type Attacker, intentClaims } from './support/outsider-refusals.ts'
+
+// CONTRACT.md is enough: an agent, a gateway and an operator that use a NATS client and a JWS library, and none of this
+// project's code, take part in the real system. Then the agent turns hostile.
+
+const INTENT = 'writ-intent+jwt'
+let local: LocalStack
+let plane: LocalJson
+let agent: Outsider
+let busy: Outsider
+let operator: Outsider
+let gateway: OutsiderGateway
+let attacker: Attacker
+let heard: Msg[]
+
+async function enrolled(kind: string, id: string, key: OutsiderKey, ...options: string[]): Promise<Outsider> {
+  const file = join(local.home, `${id}.public.jwk`)
+  await writeFile(file, JSON.stringify(key.jwk))
+  const out = join(local.home, 'outside', id)
+  await local.writ([kind, 'create', id, ...options, '--key', file, '--out', out])
+  return Outsider.connect(plane, out, key)
+}
+
+beforeAll(async () => {
+  local = await startLocalStack('outsider')
+  plane = JSON.parse(await readFile(join(local.home, 'local.json'), 'utf8')) as LocalJson
+  const [key, otherKey] = [await makeKey('ES256'), await makeKey('ES256')]
+  const here = ['--jurisdiction', REGION]
+  const ceiling = ['--users', 'u-ext', '--actions', 'telemetry-read,restart,config-change', '--groups', 'ext']
+  const gatewayLogin = await enrolled('gateway', 'gw-ext', await makeKey('ES256'), ...here)
+  ;[agent, busy, operator] = await Promise.all([
+    enrolled('agent', 'ext-agent', key, ...ceiling),
+    enrolled('agent', 'ext-busy', await makeKey('EdDSA'), ...ceiling, '--unfinished-max', '2'),
+    enrolled('operator', 'olga', await makeKey('EdDSA'), '--user', 'u-olga'),
+    enrolled('agent', 'ext-other', otherKey, ...ceiling).then((other) => other[Symbol.asyncDispose]()),
+    local.writ([
+      'device',
+      'create',
+      'ext-1',
+      '--gateway',
+      'gw-ext',
+      '--group',
+      'ext',
+      ...here,
+      '--actions',
+      'telemetry-read,restart',
+    ]),
+  ])
+  gateway = new OutsiderGateway(gatewayLogin)
+  const [agentId, device, user] = ['ext-agent', 'ext-1', 'u-ext']
+  attacker = { agentId, aud: agent.aud, key, otherId: 'ext-other', otherKey, user, device }
+  heard = agent.listen(agent.at('status', 'ext-agent', '>'))
+  await agent.nc.flush()
+})
+afterAll(async () => {
+  await Promise.all([agent, busy, operator, gateway?.me].map((each) => each?.[Symbol.asyncDispose]()))
+  await local?.[Symbol.asyncDispose]()
+})
+
+async function publish(by: Outsider, body: string | Uint8Array): Promise<void> {
+  const { stream } = await by.js.publish(by.at('intent', by.id), body)
+  expect(stream).toBe('INTENTS')
+}
+
+/** Signs and publishes an intent of the agent (or another); its id and digest. */
+async function ask(changes: Claims = {}, by: Outsider = agent): Promise<{ id: string; digest: string; body: string }> {
+  const claims = intentClaims({ ...attacker, agentId: by.id, key: by.key }, changes)
+  const body = await signed(by.key, INTENT, claims)
+  await publish(by, body)
+  return { id: String(claims['jti']), digest: digest(body), body }
+}
+
+/** The status of an intent by direct get, verified; undefined: there is none. */
+async function statusOf(id: string, by: Outsider = agent): Promise<Claims | undefined> {
+  const compact = await by.last('STATUS', by.at('status', by.id, id))
+  return compact === undefined ? undefined : (await by.fromService(compact, 'intent-gateway', 'writ-status+jwt')).claims
+}
+
+function untilState(id: string, state: string, by: Outsider = agent): Promise<Claims> {
+  return until(`${id} is ${state}`, async () => {
+    const status = await statusOf(id, by)
+    return status?.['state'] === state ? status : undefined
+  })
+}
+
+const codesOf = (status: Claims | undefined): unknown[] =>
+  ((status?.['reasons'] ?? []) as Claims[]).map((reason) => reason['code'])
+const heardOf = (id: string): Msg[] => heard.filter(({ subject }) => subject === agent.at('status', 'ext-agent', id))
+
+async function command(claims: Claims, by: Outsider = operator): Promise<{ body: string; result: Claims }> {
+  const iat = nowSeconds()
+  const body = await signed(by.key, 'writ-command+jwt', {
+    iss: by.id,
+    aud: by.aud,
+    iat,
+    exp: iat + 120,
+    jti: freshId(),
+    version: 1,
+    reason: 'An outsider operates.',
+    ...claims,
+  })
+  return { body, result: await send(body, by) }
+}
+
+async function send(body: string, by: Outsider): Promise<Claims> {
+  const reply = await by.ask(by.at('command', by.id), body)
+  const { claims } = await by.fromService(reply, 'intent-gateway', 'writ-result+jwt')
+  expect(claims['request']).toBe(digest(body))
+  return claims
+}
+
+const device = (id: string, record: Claims): Promise<{ body: string; result: Claims }> =>
+  command({
+    kind: 'device',
+    id,
+    record: { group: 'ext', jurisdiction: REGION, actions: ['telemetry-read'], ...record },
+  })
+
+async function control(claims: Claims, prev?: number): Promise<number> {
+  const { seq } = await operator.readControl()
+  const body = await signed(operator.key, 'writ-control+jwt', {
+    iss: 'olga',
+    aud: operator.aud,
+    iat: nowSeconds(),
+    jti: freshId(),
+    prev: prev ?? seq,
+    reason: 'An outsider withdraws.',
+    ...claims,
+  })
+  const expect = { lastSubjectSequence: seq, lastSubjectSequenceSubject: operator.at('control', '*') }
+  return (await operator.js.publish(operator.at('control', 'olga'), body, { expect })).seq
+}
+
+describe('a gateway that nobody here has written', () => {
+  test('carries out what an agent that nobody here has written asks for', async () => {
+    await gateway.record({ type: 'source.started', status: 'succeeded' })
+    await gateway.report('ext-1', { mode: 'running', guard: 'closed' }, '10.1.2.3')
+    const sealed = gateway.me.listen(gateway.me.at('sealed'))
+    const intent = await ask({ action: 'restart' })
+    const taken = await gateway.take()
+    expect(taken.intent.compact).toBe(intent.body)
+    const [step] = stepsOf(taken)
+    if (step === undefined) throw new Error('a plan has a step')
+    expect([step.step_id, step.device_id]).toEqual(['s0', 'ext-1'])
+    expect(await gateway.redeem(await gateway.redeemOf(taken, 's0'))).toEqual({ use: 1 })
+    await gateway.outcome(taken, step, 'started', { started_at: nowSeconds() })
+    await untilStep(intent.id, 'started')
+    const about = { device_id: 'ext-1', intent_digest: intent.digest, plan_id: taken.plan.claims['plan_id'] }
+    await gateway.record({ type: 'action.started', status: 'started', ...about })
+    const end = await gateway.outcome(taken, step, 'succeeded', {
+      result: { mode: 'running' },
+      finished_at: nowSeconds(),
+    })
+    const recorded = await gateway.record({ type: 'action.succeeded', status: 'succeeded', ...about })
+    const status = await untilState(intent.id, 'succeeded')
+    expect(await taken.message.ackAck()).toBe(true)
+    expect(status['intent_digest']).toBe(intent.digest)
+    expect(status['steps']).toMatchObject([{ state: 'succeeded', gateway_id: 'gw-ext', outcome_digest: digest(end) }])
+    const kept = await agent.last('STATUS', agent.at('status', 'ext-agent', intent.id, 's0'))
+    expect(kept).toBe(end)
+    const outcome = await agent.fromParty(kept ?? '', 'gateway', 'gw-ext', 'writ-outcome+jwt')
+    expect(outcome.claims['result']).toEqual({ mode: 'running' })
+    const live = await Promise.all(
+      heardOf(intent.id).map((each) => agent.fromService(each.string(), 'intent-gateway', 'writ-status+jwt')),
+    )
+    expect(live.map(({ claims }) => claims['n'])).toEqual(live.map((_, index) => index + 1))
+    expect(live.at(-1)?.claims).toEqual(status)
+    await until('the gateway’s chain is sealed', async () => {
+      for (const { data } of sealed) {
+        const { claims } = await agent.fromService(Buffer.from(data).toString(), 'audit-sink', 'writ-sealed+jwt')
+        if (((claims['heads'] as Record<string, number>)[gateway.source] ?? -1) >= recorded) return true
+      }
+      return false
+    })
+  })
+
+  const untilStep = (id: string, state: string): Promise<Claims> =>
+    until(`a step of ${id} is ${state}`, async () => {
+      const status = await statusOf(id)
+      return (status?.['steps'] as Claims[] | undefined)?.[0]?.['state'] === state ? status : undefined
+    })
+
+  test('gets the same answer to the same redeem, and no second use from any other', async () => {
+    const { id } = await ask()
+    const taken = await gateway.take()
+    const [step] = stepsOf(taken)
+    if (step === undefined) throw new Error('a plan has a step')
+    const unknown = await gateway.redeemOf(taken, 's0', { token_digest: digest('a.b.c') })
+    expect(await gateway.redeem(unknown)).toEqual({ code: 'token_unknown' })
+    expect(await gateway.redeem(await gateway.redeemOf(taken, 's1'))).toEqual({ code: 'scope_exceeded' })
+    const redeem = await gateway.redeemOf(taken, 's0')
+    const answers = await Promise.all(Array.from({ length: 5 }, () => gateway.redeem(redeem)))
+    expect(answers).toEqual(answers.map(() => ({ use: 1 })))
+    expect(await gateway.redeem(await gateway.redeemOf(taken, 's0'))).toEqual({ code: 'token_spent' })
+    const second = await gateway.redeemOf(taken, 's0', { use_id: `${taken.plan.claims['plan_id']}/s0/2` })
+    expect(await gateway.redeem(second)).toEqual({ code: 'token_spent' })
+    const stale = await gateway.redeemOf(taken, 's0', { iat: nowSeconds() - 100, exp: nowSeconds() - 50 })
+    expect(await gateway.redeem(stale)).toEqual({ code: 'expired' })
+    await gateway.outcome(taken, step, 'failed', { reason: { code: 'action_failed', message: 'It did not move.' } })
+    await untilState(id, 'failed')
+    await taken.message.ackAck()
+  })
+
+  test('moves an intent to no other end once it has said one', async () => {
+    const { id } = await ask()
+    const taken = await gateway.take()
+    const [step] = stepsOf(taken)
+    if (step === undefined) throw new Error('a plan has a step')
+    await gateway.redeem(await gateway.redeemOf(taken, 's0'))
+    const first = await gateway.outcome(taken, step, 'succeeded', { result: {} })
+    await untilState(id, 'succeeded')
+    const late = () => local.counter('intent-gateway', 'writ_outcomes_total', 'state="late"')
+    const before = await late()
+    await gateway.outcome(taken, step, 'failed', { reason: { code: 'action_failed', message: 'Another story.' } })
+    await taken.message.ackAck()
+    await until('it is told as late', async () => (await late()) > before)
+    expect((await statusOf(id))?.['state']).toBe('succeeded')
+    expect(await agent.last('STATUS', agent.at('status', 'ext-agent', id, 's0'))).toBe(first)
+  })
+})
+
+describe('an agent that sends a message again', () => {
+  test('hears the current status again and moves nothing', async () => {
+    const intent = await ask()
+    const taken = await gateway.take()
+    const [step] = stepsOf(taken)
+    if (step === undefined) throw new Error('a plan has a step')
+    await gateway.redeem(await gateway.redeemOf(taken, 's0'))
+    await gateway.outcome(taken, step, 'succeeded', { result: {} })
+    const status = await untilState(intent.id, 'succeeded')
+    await taken.message.ackAck()
+    const before = heardOf(intent.id).length
+    await publish(agent, intent.body)
+    await until('the status is said again', () => heardOf(intent.id).length > before)
+    const { iat: _, ...again } = (await statusOf(intent.id)) ?? {}
+    const { iat: __, ...said } = status
+    expect({ ...again, n: 0 }).toEqual({ ...said, n: 0 })
+    expect(await gateway.pull(1000)).toBeUndefined()
+  })
+
+  test('is told replayed when another message names the same id', async () => {
+    const first = await ask({ targets: ['no-such-device'] })
+    await untilState(first.id, 'denied')
+    const second = await ask({ jti: first.id })
+    const status = await untilState(`rejected-${second.digest.slice(0, 16)}`, 'denied')
+    expect([codesOf(status), status['intent_digest']]).toEqual([['replayed'], second.digest])
+    expect((await statusOf(first.id))?.['intent_digest']).toBe(first.digest)
+  })
+
+  test('may not have more unfinished intents than its record says, until one has ended', async () => {
+    const [one] = [await ask({}, busy), await ask({}, busy)]
+    const plans = [await gateway.take(), await gateway.take()]
+    const third = await ask({}, busy)
+    const refused = await untilState(`rejected-${third.digest.slice(0, 16)}`, 'denied', busy)
+    expect(codesOf(refused)).toEqual(['rate_limited'])
+    const iat = nowSeconds()
+    const cancel = { iss: 'ext-busy', aud: busy.aud, iat, exp: iat + 60, jti: freshId(), intent_digest: one.digest }
+    await publish(busy, await signed(busy.key, 'writ-cancel+jwt', cancel))
+    await untilState(one.id, 'cancelled', busy)
+    const cancelled = plans.find(({ intent }) => intent.digest === one.digest)
+    if (cancelled === undefined) throw new Error('both plans came')
+    expect(await gateway.redeem(await gateway.redeemOf(cancelled, 's0'))).toEqual({ code: 'cancelled' })
+    const fourth = await ask({}, busy)
+    await untilState(fourth.id, 'executing', busy)
+    plans.push(await gateway.take())
+    for (const { message } of plans) await message.ackAck()
+  })
+})
+
+describe('an operator who uses a NATS client', () => {
+  test('files records, each version once, and no record beyond what is registered or permitted', async () => {
+    expect((await device('ext-lone', {})).result).toMatchObject({ ok: true, version: 1 })
+    expect((await device('ext-hall', { gateway_id: 'gw-ext', group: 'hall' })).result).toMatchObject({ ok: true })
+    const blind = await device('ext-blind', { gateway_id: 'gw-ext', actions: ['telemetry-read', 'restart'] })
+    expect(blind.result).toMatchObject({ ok: true, version: 1 })
+    expect(await send(blind.body, operator)).toMatchObject({ ok: true, version: 1 })
+    expect((await device('ext-blind', {})).result).toMatchObject({ ok: false, code: 'wrong_version' })
+    expect((await device('ext-x', { gateway_id: 'gw-none' })).result).toMatchObject({ ok: false, code: 'chain_broken' })
+    expect((await device('ext-x', { admin: true })).result).toMatchObject({ ok: false, code: 'malformed' })
+    const mallory = { kind: 'operator', id: 'mallory', record: { keys: [(await makeKey()).jwk], user: 'u-mallory' } }
+    expect((await command(mallory)).result).toMatchObject({ ok: false, code: 'wrong_role' })
+    const twin = { users: ['u-ext'], actions: [], groups: [], keys: [agent.key.jwk] }
+    const twice = await command({ kind: 'agent', id: 'twin', record: twin })
+    expect(twice.result).toMatchObject({ ok: false, code: 'replayed' })
+  })
+
+  test('withdraws an agent with one message that no service handles, and every gateway says so', async () => {
+    const applied = operator.listen(operator.at('applied', '*'))
+    await operator.nc.flush()
+    const stale = control({ command: 'revoke', scope: 'all' }, 0)
+    const revoked = await stale.then(() =>
+      control({ command: 'revoke', scope: 'agent', id: 'ext-agent', quarantine: true }),
+    )
+    await gateway.applied()
+    await until('every gateway has applied it', async () => {
+      const seen = new Set<string>()
+      for (const { subject, data } of applied) {
+        const id = subject.split('.').at(-1) ?? ''
+        const { claims } = await operator.fromParty(Buffer.from(data).toString(), 'gateway', id, 'writ-applied+jwt')
+        if ((claims['rev'] as { seq: number }).seq >= revoked) seen.add(id)
+      }
+      return ['gw-press-hall', 'gw-packaging', 'gw-ext'].every((id) => seen.has(id))
+    })
+    const { standing } = await operator.readControl()
+    expect(standing.map(({ claims }) => [claims['scope'], claims['id']])).toEqual([['agent', 'ext-agent']])
+    const refused = await ask()
+    expect(codesOf(await untilState(refused.id, 'denied'))).toEqual(['quarantined'])
+    await expect(
+      operator.js.publish(operator.at('control', 'olga'), 'x', {
+        expect: { lastSubjectSequence: revoked - 1, lastSubjectSequenceSubject: operator.at('control', '*') },
+      }),
+    ).rejects.toMatchObject({ code: 10071 })
+    await control({ command: 'lift', lifts: revoked })
+    const again = await ask()
+    await untilState(again.id, 'executing')
+    const taken = await gateway.take()
+    expect(taken.intent.digest).toBe(again.digest)
+    await taken.message.ackAck()
+  })
+})
+
+describe('an agent with real credentials that attacks', () => {
+  for (const attack of ATTACKS) test(`${attack.name}: ${attack.code}, ${attack.fate}`, () => carryOut(attack))
+
+  async function carryOut({ fate, code, body }: Attack): Promise<void> {
+    const bytes = await body(attacker)
+    const text = Buffer.from(bytes).toString('latin1')
+    const own = ownIdOf(text)
+    const rejected = `rejected-${digest(text).slice(0, 16)}`
+    const before = await local.counter('intent-gateway', 'writ_messages_refused_total', `code="${code}"`)
+    await publish(agent, bytes)
+    if (fate === 'counted') {
+      const counted = () => local.counter('intent-gateway', 'writ_messages_refused_total', `code="${code}"`)
+      await until('it is counted', async () => (await counted()) > before)
+      expect([await statusOf(rejected), own && (await statusOf(own))]).toEqual([undefined, undefined])
+      return
+    }
+    const status = await untilState(fate === 'own' ? (own ?? '') : rejected, 'denied')
+    expect(codesOf(status)).toContain(code)
+    expect(status['intent_digest']).toBe(digest(text))
+    if (fate === 'rejected' && own !== undefined) expect(await statusOf(own)).toBeUndefined()
+    if (fate === 'own') expect(await statusOf(rejected)).toBeUndefined()
+  }
+
+  function ownIdOf(compact: string): string | undefined {
+    try {
+      const jti = String(open(compact).claims['jti'])
+      return /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/.test(jti) && !jti.startsWith('rejected-') ? jti : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  test('has brought nothing down, and moved nothing', async () => {
+    expect(local.said.filter((line) => line.includes('ended by itself'))).toEqual([])
+    for (const { health_url } of Object.values(plane.services))
+      expect((await fetch(`${health_url}/readyz`)).status).toBe(200)
+    expect(await gateway.pull(1000)).toBeUndefined()
+    const { id, digest: intentDigest } = await ask()
+    const taken = await gateway.take()
+    expect(taken.intent.digest).toBe(intentDigest)
+    await gateway.redeem(await gateway.redeemOf(taken, 's0'))
+    await gateway.outcome(taken, { step_id: 's0', device_id: 'ext-1' }, 'succeeded', { result: {} })
+    await untilState(id, 'succeeded')
+    await taken.message.ackAck()
+  })
+})
