@@ -117,11 +117,15 @@ async function submit(session: Session, feed: StatusFeed, request: IntentRequest
   const compact = await signed(session, claims)
   await publish(session, compact, claims.exp)
   const about = { id: claims.jti, digest: digestOf(compact), expires: claims.exp }
+  const sendAgain = async () => {
+    await session.bus.store(session.subjects.intent(session.id), compact, { stream: 'INTENTS' })
+  }
+  const named = { ...about, sendAgain }
   return {
     ...about,
     compact,
-    statuses: (signal) => followIntent(feed, about, signal).statuses,
-    done: (signal) => followIntent(feed, about, signal).done(),
+    statuses: (signal) => followIntent(feed, named, signal).statuses,
+    done: (signal) => followIntent(feed, named, signal).done(),
   }
 }
 

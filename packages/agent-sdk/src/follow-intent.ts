@@ -18,6 +18,11 @@ export interface IntentName {
   readonly digest: string
   /** Unix seconds. */
   readonly expires: number
+  /**
+   * Publishes the same bytes again. Their id is remembered, so nothing happens twice: the broker says the current status anew.
+   * That is how what a broken-down server forgot (INTENTS and STATUS are not flushed) comes back.
+   */
+  readonly sendAgain: () => Promise<void>
 }
 
 const FINAL = new Set<Status['state']>([
@@ -35,6 +40,10 @@ const FINAL = new Set<Status['state']>([
 export function isFinal(status: Status): boolean {
   return FINAL.has(status.state)
 }
+
+/** Without news the intent is sent again after this time, then at doubled intervals. */
+const SEND_AGAIN_MS = 5000
+const SEND_AGAIN_MS_MAX = 60_000
 
 /** How long after an intent's `exp` a first status is still waited for, seconds. */
 const GRACE_SECONDS = 10
@@ -60,22 +69,35 @@ export function statusIdsOf({ id, digest }: Pick<IntentName, 'id' | 'digest'>): 
 async function* statusesOf(feed: StatusFeed, intent: IntentName, signal: AbortSignal): AsyncGenerator<Status, void> {
   const ids = statusIdsOf(intent)
   const watch = feed.watch(ids)
+  let silentMs = SEND_AGAIN_MS
+  let sendAt = performance.now() + silentMs
   try {
     for (let n = 0; ; await watch.changed(signal)) {
       const status = await latestOf(feed, intent.digest, ids)
       if (status !== undefined && status.n > n) {
         n = status.n
+        silentMs = SEND_AGAIN_MS
+        sendAt = performance.now() + silentMs
         yield status
         if (isFinal(status)) return
       } else if (n === 0 && Date.now() / 1000 > intent.expires + GRACE_SECONDS) {
         throw new Fault('unavailable', {
           message: 'The intent expired and no status of it came: the broker did not take it.',
         })
+      } else if (performance.now() > sendAt) {
+        silentMs = Math.min(2 * silentMs, SEND_AGAIN_MS_MAX)
+        sendAt = performance.now() + silentMs
+        await intent.sendAgain().catch(ignoreUnavailable)
       }
     }
   } finally {
     watch.close()
   }
+}
+
+/** The next turn tries again. */
+function ignoreUnavailable(error: unknown): void {
+  if (!(error instanceof Fault) || error.code !== 'unavailable') throw error
 }
 
 /** A status under our id that is about another message is the status of the intent that owns the id. */
