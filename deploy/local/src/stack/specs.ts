@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ServiceRole } from '@writ/contracts'
 import { writeFileDurably } from '@writ/durable'
 import { type Plane, planePaths, serverConfig } from '@writ/plane'
 import type { LocalPaths } from './paths.ts'
@@ -10,12 +9,7 @@ import { answersOk, redisAnswers } from './ready.ts'
 import type { ProcessSpec } from './supervisor.ts'
 
 /** Services of the local stack, in the order in which they are started; they may be restarted in any order. */
-export const LOCAL_ROLES = [
-  'audit-sink',
-  'intent-gateway',
-  'policy-evaluator',
-  'token-issuer',
-] as const satisfies ServiceRole[]
+export const LOCAL_ROLES = ['audit-sink', 'intent-gateway', 'policy-evaluator', 'token-issuer'] as const
 export type LocalRole = (typeof LOCAL_ROLES)[number]
 /** Replicas are numbered, as in a StatefulSet; the local stack has one of each. */
 export const INSTANCE = '0'

@@ -25,10 +25,10 @@ function asked({ id }: Agent, { action, targets, onBehalfOf, purpose }: IntentRe
   return ['asked', `agent ${id}, for ${onBehalfOf}: ${action} ${targets.join(', ')} — “${purpose}”`]
 }
 
-function decided({ status }: FinishedIntent): (readonly [string, string])[] {
+function decided({ status, outcomes }: FinishedIntent): (readonly [string, string])[] {
   const why = status.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')
-  if (status.state === 'denied' || status.state === 'revoked') return [['decided', `refused. ${why}`]]
-  return [['decided', `allowed by policy, and again by token-issuer on its own.${why === '' ? '' : ` ${why}`}`]]
+  if (outcomes.length === 0) return [['decided', `refused. ${why}`]]
+  return [['decided', 'allowed by policy-evaluator, and again by token-issuer on its own']]
 }
 
 function acted({ status, outcomes }: FinishedIntent): (readonly [string, string])[] {

@@ -1,10 +1,39 @@
+import { directoryReader, type LogVerification, parseVkey, verifyLog } from '@writ/audit'
 import type { Stack } from '../stack/stack.ts'
 import type { Told } from './step.ts'
 
-export async function evidenceReport(_stack: Stack): Promise<never> {
-  throw new Error('to be joined with the verifier')
+/** Verifies the store as it lies on disk, with the log's key and the pins alone. */
+export function evidenceReport({ paths, plane }: Stack): Promise<LogVerification> {
+  const { operators, anchors } = plane.trust
+  return verifyLog({
+    reader: directoryReader(paths.store),
+    vkeys: [parseVkey(plane.logVkey)],
+    pins: { operators, anchors },
+    region: plane.region,
+  })
 }
 
 export async function verifyEvidence(stack: Stack): Promise<Told> {
-  return evidenceReport(stack)
+  const report = await evidenceReport(stack)
+  const { ok, origin, size, messages, events, sources, effects, sealed, findings } = report
+  return {
+    lines: [
+      ['log', `${origin}: ${size} leaves, root ${report.root}`],
+      [
+        'checked',
+        `${messages} signed messages with ${events} events of ${sources} sources; ${effects} effects with their chains`,
+      ],
+      [
+        'sealed',
+        `${sealed} documents hold names or parameters and are encrypted: their digests are in the log, their keys are not`,
+      ],
+      [
+        'verdict',
+        ok
+          ? 'ok: nothing is missing, altered or out of place'
+          : findings.map(({ verdict, message }) => `${verdict}: ${message}`).join('; '),
+      ],
+    ],
+    ...(!ok && { instead: 'the evidence should verify' }),
+  }
 }
