@@ -282,6 +282,21 @@ export class DecidersStage implements AsyncDisposable {
     return found.filter((event) => event.type === type)
   }
 
+  async stored(stream: StreamName, subject: string): Promise<string | undefined> {
+    const jsm = await jetstreamManager(this.nats.store)
+    return (await jsm.direct.getMessage(stream, { last_by_subj: subject }))?.string()
+  }
+
+  /** A message under `control.*` that will vanish. */
+  async controlWithTtl(ttlSeconds: number): Promise<void> {
+    await this.operator.store(at.control('root'), 'void', { stream: 'CONTROL', ttlSeconds })
+  }
+
+  async lastControl(): Promise<{ seq: number; ttl: boolean }> {
+    const last = await this.operator.lastBySubject('CONTROL', at.controlAll)
+    return { seq: last?.seq ?? 0, ttl: last?.ttl ?? false }
+  }
+
   /** From now on the stream takes nothing, until the result is called. */
   async fill(stream: StreamName): Promise<() => Promise<void>> {
     const jsm = await jetstreamManager(this.nats.store)

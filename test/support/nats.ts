@@ -52,6 +52,9 @@ export interface TestNats extends AsyncDisposable {
   enrol(options: Omit<EnrolOptions, 'outDir'> & { readonly outDir?: string }): Promise<EnrolmentPackage>
   /** `kill -9` of every server. `store` and other connections that do not reconnect are gone. */
   kill(): Promise<void>
+  /** `kill -STOP` of every server: connections stay, and nothing is answered until `resume`. */
+  pause(): void
+  resume(): void
   /** Starts the servers again with the same address and data. `store` is a new connection then. */
   start(): Promise<void>
   stop(): Promise<void>
@@ -191,6 +194,14 @@ class Servers implements TestNats {
     this.#killAll()
     await Promise.all(ended.map((child) => (child.exitCode ?? child.signalCode) === null && once(child, 'exit')))
     this.#children = []
+  }
+
+  pause(): void {
+    for (const child of this.#children) child.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    for (const child of this.#children) child.kill('SIGCONT')
   }
 
   async stop(): Promise<void> {

@@ -131,18 +131,27 @@ function startTicking(
 ): AsyncDisposable {
   const stop = new AbortController()
   const ticks = new ControlTick(bus, subjects(region), authority.control, instance)
+  let failing = false
   const ports = {
-    tick: () => ticks.tick(),
+    tick: async () => {
+      if (follower.problem !== undefined) await follower.control()
+      return ticks.tick()
+    },
     catchUp: async () => {
       await follower.control()
       await ticks.look()
     },
     monotonicMs: clock.monotonicMs,
     wait: (ms: number) => sleep(ms, undefined, { signal: stop.signal }).catch(() => undefined),
-    acknowledged: metrics.ticked,
+    acknowledged: (tookMs: number) => {
+      metrics.ticked(tookMs)
+      if (failing) log.info('ticks are acknowledged again')
+      failing = false
+    },
     failed: (err: unknown) => {
       metrics.tickFailed()
-      log.warn({ err }, 'a tick was not acknowledged')
+      if (!failing) log.warn({ err }, 'a tick was not acknowledged; trying again')
+      failing = true
     },
   }
   const loop = tickLoop(ports, freshness, () => stop.signal.aborted)
