@@ -1,0 +1,275 @@
+import type { Decision, Intent, Outcome } from '@writ/contracts'
+import { describe, expect, test } from 'vitest'
+import { formatRecord, type LiveRecord, parseRecord } from './intent-record.ts'
+import { nextMove } from './next-move.ts'
+import { statusBody } from './status.ts'
+import { takeOutcome } from './take-outcome.ts'
+import {
+  accepted,
+  approved,
+  attested,
+  closed,
+  closing,
+  decided,
+  dispatched,
+  ended,
+  planned,
+  waitsForApproval,
+  waitsForAttestation,
+} from './transitions.ts'
+
+const NOW = 1_800_000_000
+const DIGEST = 'A'.repeat(43)
+const digest = (letter: string) => `${letter.repeat(42)}A`
+const intent: Intent = {
+  iss: 'a1',
+  aud: 'writ:r',
+  iat: NOW,
+  exp: NOW + 60,
+  jti: 'i1',
+  on_behalf_of: 'u1',
+  action: 'restart',
+  targets: ['d1', 'd2', 'd3'],
+  purpose: 'test',
+}
+const steps = [
+  { step_id: 's0', device_id: 'd1', gateway_id: 'g1', group: 'hall' },
+  { step_id: 's1', device_id: 'd2', gateway_id: 'g1', group: 'hall' },
+  { step_id: 's2', device_id: 'd3', gateway_id: 'g2', group: 'hall' },
+]
+const plan = (gateway: string, exp = NOW + 300) => ({
+  plan_id: `p-${gateway}`,
+  plan_digest: DIGEST,
+  gateway_id: gateway,
+  token_id: `t-${gateway}`,
+  exp,
+})
+const fresh = () => accepted(intent, { digest: DIGEST, kid: digest('K') }, steps, NOW)
+const out = (maxUses = 1): LiveRecord => {
+  const at = planned(decided(fresh(), 1, { n: 1, digest: digest('D') }), [plan('g1'), plan('g2')], steps, maxUses)
+  return dispatched(at, ['p-g1', 'p-g2'])
+}
+const outcome = (changes: Partial<Outcome>): Outcome => ({
+  iss: 'g1',
+  aud: 'writ:r',
+  iat: NOW,
+  plan_id: 'p-g1',
+  intent_digest: DIGEST,
+  step_id: 's0',
+  device_id: 'd1',
+  action: 'restart',
+  state: 'succeeded',
+  ...changes,
+})
+const take = (record: LiveRecord, changes: Partial<Outcome>, letter: string, now = NOW + 1) =>
+  takeOutcome(record, outcome(changes), digest(letter), now)
+const decision = (changes: Partial<Decision> = {}) =>
+  ({ exp: NOW + 600, reasons: [], ...changes }) as unknown as Decision
+
+describe('n', () => {
+  test('rises by one with each change that a follower sees, and with no other', () => {
+    const first = fresh()
+    const noted = decided(first, 1, { n: 1, digest: digest('D') })
+    expect([first.n, noted.n]).toEqual([1, 1])
+    const approvedOnce = planned(noted, [plan('g1')], steps, 1)
+    expect([approvedOnce.n, approvedOnce.state]).toEqual([2, 'approved'])
+    const executing = dispatched(approvedOnce, ['p-g1'])
+    expect([executing.n, executing.state]).toEqual([3, 'executing'])
+    expect(dispatched(executing, ['p-g1']).n).toBe(3)
+  })
+
+  test('plans are shown when they are out, not before', () => {
+    const at = planned(fresh(), [plan('g1')], steps, 1)
+    expect(statusBody(at).plans).toBeUndefined()
+    expect(statusBody(dispatched(at, ['p-g1'])).plans).toEqual([
+      { plan_id: 'p-g1', plan_digest: DIGEST, gateway_id: 'g1' },
+    ])
+  })
+})
+
+describe('a final state', () => {
+  test('is never left', () => {
+    const denied = ended(fresh(), 'denied', [{ code: 'policy_denied', message: 'no' }])
+    expect(ended(denied, 'expired', [])).toBe(denied)
+    expect(closing(denied, 'cancelled', ['g1'])).toBe(denied)
+    expect(attested(denied, NOW)).toBe(denied)
+    expect(nextMove(denied, NOW)).toEqual({ kind: 'settle' })
+  })
+
+  test('a plan that is recorded is never ended without its steps', () => {
+    const at = planned(fresh(), [plan('g1')], steps, 1)
+    expect(ended(at, 'denied', [])).toBe(at)
+  })
+})
+
+describe('outcomes', () => {
+  test('the first final one of a step counts, later ones do not', () => {
+    const first = take(out(), { state: 'failed', reason: { code: 'action_failed', message: 'x' } }, 'F')
+    expect(first.effect).toBe('counted')
+    const second = take(first.record, { state: 'succeeded' }, 'S')
+    expect(second.effect).toBe('late')
+    expect(second.record).toBe(first.record)
+    expect(take(first.record, { state: 'failed' }, 'F').effect).toBe('known')
+  })
+
+  test('one of another plan counts for nothing', () => {
+    expect(take(out(), { plan_id: 'p-g2' }, 'S').record.steps[0]?.state).toBe('succeeded')
+    expect(take(out(), { plan_id: 'p-other' }, 'S').effect).toBe('late')
+  })
+
+  test('a try that ended without effect is not final while others are left', () => {
+    const late = { state: 'refused', reason: { code: 'too_late', message: 'x' }, use_id: 'p-g1/s0/1' } as const
+    const first = take(out(2), late, 'A')
+    expect([first.effect, first.record.steps[0]?.state]).toEqual(['try-ended', 'waiting'])
+    expect(take(first.record, late, 'A').effect).toBe('try-ended')
+    const second = take(first.record, { ...late, use_id: 'p-g1/s0/2' }, 'B')
+    expect([second.effect, second.record.steps[0]?.state]).toEqual(['counted', 'refused'])
+  })
+
+  test('with no tries left, or after the plan expired, it is final', () => {
+    const late = { state: 'refused', reason: { code: 'interrupted', message: 'x' }, use_id: 'p-g1/s0/1' } as const
+    expect(take(out(1), late, 'A').effect).toBe('counted')
+    expect(take(out(2), late, 'A', NOW + 300).effect).toBe('counted')
+  })
+
+  test('started after the end says nothing', () => {
+    const done = take(out(), { state: 'succeeded' }, 'S').record
+    expect(take(done, { state: 'started' }, 'T').effect).toBe('late')
+  })
+
+  test('all steps succeeded: succeeded', () => {
+    let record = take(out(), { state: 'succeeded' }, 'A').record
+    record = take(record, { state: 'succeeded', step_id: 's1', device_id: 'd2' }, 'B').record
+    expect(record.state).toBe('executing')
+    record = take(record, { iss: 'g2', plan_id: 'p-g2', step_id: 's2', device_id: 'd3' }, 'C').record
+    expect(record.state).toBe('succeeded')
+    expect(nextMove(record, NOW)).toEqual({ kind: 'settle' })
+  })
+})
+
+describe('closing', () => {
+  const unredeemed = ['g1', 'g2'].map((gateway_id) => ({
+    gateway_id,
+    steps: steps.filter((s) => s.gateway_id === gateway_id).map(({ step_id }) => ({ step_id, redeemed: 0 })),
+  }))
+
+  test('a cancel of what was never redeemed ends cancelled', () => {
+    const order = closing(out(), 'cancelled', ['g1', 'g2'], { code: 'cancelled', message: 'x' })
+    expect(nextMove(order, NOW)).toEqual({ kind: 'close', why: 'cancelled', gateways: ['g1', 'g2'] })
+    const record = closed(order, { why: 'cancelled' }, unredeemed, NOW)
+    expect([record.state, record.closing]).toEqual(['cancelled', undefined])
+  })
+
+  test('a cancel of an intent without plans ends it at once', () => {
+    expect(closing(fresh(), 'cancelled', ['g1'], { code: 'cancelled', message: 'x' }).state).toBe('cancelled')
+  })
+
+  test('what was redeemed before a cancel runs on', () => {
+    const [g1, g2] = unredeemed as [(typeof unredeemed)[number], (typeof unredeemed)[number]]
+    const plans = [{ ...g1, steps: g1.steps.map((s, i) => ({ ...s, redeemed: i === 0 ? 1 : 0 })) }, g2]
+    const record = closed(closing(out(), 'cancelled', ['g1', 'g2']), { why: 'cancelled' }, plans, NOW)
+    expect([record.state, record.steps.map(({ state }) => state)]).toEqual([
+      'executing',
+      ['waiting', 'cancelled', 'cancelled'],
+    ])
+    expect(take(record, { state: 'succeeded' }, 'S').record.state).toBe('partial')
+  })
+
+  test('at the end of a plan what was not redeemed expired, and what was is unknown until its gateway says', () => {
+    const g1 = {
+      gateway_id: 'g1',
+      steps: [
+        { step_id: 's0', redeemed: 1 },
+        { step_id: 's1', redeemed: 0 },
+      ],
+    }
+    const first = closed(out(), { why: 'expired' }, [g1], NOW + 300)
+    expect(first.state).toBe('executing')
+    const record = closed(first, { why: 'expired' }, [unredeemed[1] as (typeof unredeemed)[number]], NOW + 300)
+    expect([record.state, record.steps.map(({ state }) => state)]).toEqual([
+      'unknown',
+      ['unknown', 'expired', 'expired'],
+    ])
+    expect(nextMove(record, NOW + 400)).toEqual({ kind: 'wait', until: Number.POSITIVE_INFINITY })
+    const known = take(record, { state: 'succeeded' }, 'S', NOW + 900).record
+    expect([known.state, known.n]).toEqual(['partial', record.n + 1])
+    expect(take(known, { state: 'failed' }, 'F', NOW + 901).record).toBe(known)
+  })
+
+  test('a step whose last try ended without effect is refused at the end of its plan, not unknown', () => {
+    const late = { state: 'refused', reason: { code: 'too_late', message: 'x' }, use_id: 'p-g1/s0/1' } as const
+    const tried = take(out(2), late, 'A').record
+    const plans = [{ gateway_id: 'g1', steps: [{ step_id: 's0', redeemed: 1 }] }]
+    expect(closed(tried, { why: 'expired' }, plans, NOW + 300).steps[0]?.state).toBe('refused')
+  })
+
+  test('each plan is closed at its own end', () => {
+    const at = planned(fresh(), [plan('g1', NOW + 10), plan('g2', NOW + 20)], steps, 1)
+    const record = dispatched(at, ['p-g1', 'p-g2'])
+    expect(nextMove(record, NOW + 10)).toEqual({ kind: 'close', why: 'expired', gateways: ['g1'] })
+    const half = closed(record, { why: 'expired' }, [unredeemed[0] as (typeof unredeemed)[number]], NOW + 10)
+    expect(nextMove(half, NOW + 11)).toEqual({ kind: 'wait', until: NOW + 20 })
+  })
+})
+
+describe('waiting', () => {
+  const shown = { n: 1, digest: digest('D'), decision: decision() }
+  const waiting = () => waitsForApproval(decided(fresh(), 1, shown), shown, { count: 2, roles: ['manager'] })
+  const word = (id: string, user: string) => ({
+    approver_id: id,
+    user,
+    digest: digest('Y'),
+    decision_digest: shown.digest,
+  })
+
+  test('for approvals: shown with how many are needed and given, until its expiry', () => {
+    const record = waiting()
+    expect(statusBody(record).approval).toEqual({ needed: 2, given: 0, roles: ['manager'], expires: NOW + 600 })
+    expect(nextMove(record, NOW + 599)).toEqual({ kind: 'wait', until: NOW + 600 })
+    expect(nextMove(record, NOW + 600)).toEqual({ kind: 'expire' })
+  })
+
+  test('two words of one user are one', () => {
+    const once = approved(waiting(), word('p1', 'boss'), false, NOW)
+    expect(approved(once, word('p2', 'boss'), false, NOW).approval?.given).toBe(1)
+  })
+
+  test('enough approvals: it is decided again', () => {
+    const record = approved(waiting(), word('p1', 'boss'), true, NOW + 500)
+    expect([record.state, nextMove(record, NOW + 500).kind]).toEqual(['approved', 'decide'])
+  })
+
+  test('approvals of another decision do not count for the one that is shown now', () => {
+    const once = approved(waiting(), word('p1', 'boss'), false, NOW)
+    const again = waitsForApproval(once, { ...shown, n: 2, digest: digest('E') }, { count: 2, roles: ['manager'] })
+    expect([again.approvals, again.approval?.given]).toEqual([[], 0])
+  })
+
+  test('for an attestation: a stored result takes it on, also after the intent’s own end', () => {
+    const record = waitsForAttestation(fresh(), decision(), { profile: 'p', max_age_s: 60 })
+    expect(statusBody(record).attestation).toEqual({ profile: 'p', max_age_s: 60, expires: NOW + 600 })
+    const next = attested(record, NOW + 500)
+    expect([next.state, nextMove(next, NOW + 501).kind]).toEqual(['accepted', 'decide'])
+  })
+
+  test('nothing is decided any more after the intent’s end', () => {
+    expect(nextMove(fresh(), NOW + 60)).toEqual({ kind: 'expire' })
+  })
+})
+
+test('plans that may be out are sent again, never decided again', () => {
+  const at = planned(fresh(), [plan('g1'), plan('g2')], steps, 1)
+  expect(nextMove(at, NOW)).toEqual({ kind: 'dispatch', gateways: ['g1', 'g2'] })
+  expect(nextMove(dispatched(at, ['p-g1']), NOW)).toEqual({ kind: 'dispatch', gateways: ['g2'] })
+})
+
+test('a record survives the bucket as it was, and another’s bytes are no record', () => {
+  const record = take(
+    out(2),
+    { state: 'refused', reason: { code: 'too_late', message: 'x' }, use_id: 'p/s/1' },
+    'A',
+  ).record
+  expect(parseRecord(Buffer.from(formatRecord(record)))).toEqual(record)
+  expect(() => parseRecord(Buffer.from('{"v":1,"digest":"x"}'))).toThrow('cannot be read')
+  expect(() => parseRecord(Buffer.from('null'))).toThrow('cannot be read')
+})

@@ -1,0 +1,178 @@
+import type { ChildProcess } from 'node:child_process'
+import { decideRpc, intentMessage, issueRpc, type Plan } from '@writ/contracts'
+import { openMessage } from '@writ/keys'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { BrokerStage, kill, until } from './support/broker-stage.ts'
+
+/** intent-gateway as a process of its own, from what was built, killed with `kill -9` and started again on the same directory. */
+let stage: BrokerStage
+let child: ChildProcess
+
+beforeAll(async () => {
+  stage = await BrokerStage.open()
+  await stage.ackWait(2)
+  child = await stage.spawn()
+  await stage.fileAll()
+})
+afterEach(() => stage.reset())
+afterAll(() => stage?.[Symbol.asyncDispose]())
+
+const jtiOf = (intent: string) => openMessage(intentMessage, intent).claims.jti
+
+async function restart(): Promise<void> {
+  await kill(child)
+  child = await stage.spawn()
+}
+
+/** Calls `before` once, at the first call; from then on `play` alone. */
+function once<A extends unknown[], R>(
+  play: (...args: A) => R,
+  before: () => Promise<void>,
+): (...args: A) => Promise<Awaited<R> | undefined> {
+  let first = true
+  return async (...args) => {
+    if (!first) return play(...args)
+    first = false
+    await before()
+    return undefined
+  }
+}
+
+/** A gateway that knows a plan again: each of its steps is done once, however often the plan comes. */
+function doOnce(): Map<string, number> {
+  const seen = new Map<string, number>()
+  stage.onPlan = async (gateway, plan: Plan) => {
+    const times = (seen.get(plan.plan_id) ?? 0) + 1
+    seen.set(plan.plan_id, times)
+    if (times > 1) return
+    for (const { step_id, device_id } of plan.steps)
+      await stage.report(gateway, await stage.outcome(plan, { step_id, device_id }))
+  }
+  return seen
+}
+
+describe('killed with kill -9, it goes on where it was', () => {
+  test('while policy-evaluator is asked', async () => {
+    doOnce()
+    stage.decide = once(stage.decide, () => kill(child))
+    const intent = await stage.intent()
+    await stage.send(intent)
+    await until(() => child.signalCode !== null)
+    await restart()
+    await stage.reaches(jtiOf(intent), 'succeeded')
+    expect(stage.callsOf(decideRpc, intent)).toBe(2)
+  })
+
+  test('while token-issuer is asked, which has minted: the same token goes out', async () => {
+    doOnce()
+    stage.issue = once(stage.issue, async () => {
+      const request = stage.calls.at(-1)?.request
+      await stage.tokenOf(request as never)
+      await kill(child)
+    })
+    const intent = await stage.intent()
+    await stage.send(intent)
+    await until(() => child.signalCode !== null)
+    await restart()
+    await stage.reaches(jtiOf(intent), 'succeeded')
+    const plans = stage.plansOf(intent)
+    expect([plans.length, [...stage.tokens.values()].includes(plans[0]?.token ?? '')]).toEqual([1, true])
+  })
+
+  test('when a plan has just gone out: it may come again, and is the same plan', async () => {
+    const seen = doOnce()
+    const go = stage.onPlan
+    let killed = false
+    stage.onPlan = async (gateway, plan) => {
+      if (!killed) await kill(child)
+      killed = true
+      await go(gateway, plan)
+    }
+    const intent = await stage.intent()
+    await stage.send(intent)
+    await until(() => killed)
+    await restart()
+    await stage.reaches(jtiOf(intent), 'succeeded')
+    expect(seen.size).toBe(1)
+    expect(new Set(stage.plansOf(intent).map(({ token }) => token)).size).toBe(1)
+  })
+
+  test('when an outcome has just come: it is counted once', async () => {
+    const intent = await stage.intent()
+    await stage.send(intent)
+    await stage.reaches(jtiOf(intent), 'executing')
+    const [plan] = stage.plansOf(intent)
+    if (plan === undefined) throw new Error('no plan')
+    await stage.report(
+      'g1',
+      await stage.outcome(plan, { state: 'failed', reason: { code: 'action_failed', message: 'x' } }),
+    )
+    await restart()
+    const status = await stage.reaches(jtiOf(intent), 'failed')
+    expect(status.steps[0]).toMatchObject({ state: 'failed', reason: { code: 'action_failed' } })
+  })
+
+  test('while nobody runs, intents and outcomes wait', async () => {
+    const running = await stage.intent()
+    await stage.send(running)
+    await stage.reaches(jtiOf(running), 'executing')
+    await kill(child)
+    const [plan] = stage.plansOf(running)
+    if (plan === undefined) throw new Error('no plan')
+    await stage.report('g1', await stage.outcome(plan))
+    const later = await stage.intent()
+    await stage.send(later)
+    await restart()
+    await stage.reaches(jtiOf(running), 'succeeded')
+    await stage.reaches(jtiOf(later), 'executing')
+  })
+
+  test('at every so many questions, with many intents under way: each is done, once', async () => {
+    const seen = doOnce()
+    const killAfter = [4, 11, 19, 30, 42]
+    let asked = 0
+    let restarting = Promise.resolve()
+    const count = () => {
+      asked += 1
+      if (!killAfter.includes(asked)) return
+      child.kill('SIGKILL')
+      restarting = restarting.then(restart)
+    }
+    const [decide, issue] = [stage.decide, stage.issue]
+    stage.decide = (request) => {
+      count()
+      return decide(request)
+    }
+    stage.issue = (request) => {
+      count()
+      return issue(request)
+    }
+    const intents = await Promise.all(
+      Array.from({ length: 24 }, (_, n) => stage.intent({ targets: n % 2 ? ['d1'] : ['d2', 'd3'] })),
+    )
+    for (const intent of intents) await stage.send(intent)
+    await until(() => asked >= Math.max(...killAfter), 60_000)
+    await restarting
+    for (const intent of intents) await stage.reaches(jtiOf(intent), 'succeeded')
+    expect(seen.size).toBe(36)
+    for (const intent of intents) {
+      const tokens = new Set(stage.plansOf(intent).map(({ token }) => token))
+      const ids = new Set(stage.plansOf(intent).map(({ plan_id }) => plan_id))
+      expect(tokens.size).toBe(ids.size)
+    }
+    expect(stage.callsOf(issueRpc, intents[0] ?? '')).toBeGreaterThan(0)
+  })
+
+  test('everything that was recorded is one unbroken chain for each boot', async () => {
+    const heads = new Map<string, number>()
+    const seen = new Set<string>()
+    for (const { source, seq, events } of await stage.audit()) {
+      if (seen.has(`${source} ${seq}`)) continue
+      seen.add(`${source} ${seq}`)
+      expect(seq).toBe((heads.get(source) ?? -1) + 1)
+      heads.set(source, seq)
+      if (seq === 0) expect(events[0]?.type).toBe('source.started')
+    }
+    expect(heads.size).toBeGreaterThan(8)
+  })
+})
