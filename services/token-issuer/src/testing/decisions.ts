@@ -1,6 +1,6 @@
 import { recordsInForce, verifyIntent } from '@writ/authority'
 import type { Decision, Intent } from '@writ/contracts'
-import { digestOf, type Signer } from '@writ/keys'
+import type { Signer } from '@writ/keys'
 import { buildInput, inputSha256, OBLIGATION_DEFAULTS, type PolicyDecision } from '@writ/policy'
 import { BUNDLE, decisionOf, intentOf, nowSeconds, REGION, type SmallPlant } from '../../../../test/support/world.ts'
 
@@ -68,5 +68,3 @@ export async function codeOf(run: () => unknown): Promise<string> {
     return again === true ? 'again' : (code ?? String(error))
   }
 }
-
-export const intentDigest = (request: Asked): string => digestOf(request.intent)

@@ -5,7 +5,6 @@ import {
   type Outcome,
   outcomeMessage,
   type Redeem,
-  type Redeemed,
   type Result,
   redeemMessage,
   type Token,
@@ -179,8 +178,4 @@ export function outcomeOf(plant: SmallPlant, held: Held, changes: Partial<Outcom
     reason: { code: 'too_late', message: 'late' },
     ...changes,
   })
-}
-
-export function redeemedOf(reply: string): Redeemed {
-  return parseJws(reply, 10_000).payload as unknown as Redeemed
 }
