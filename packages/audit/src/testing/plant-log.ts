@@ -12,15 +12,7 @@ import {
   redeemMessage,
   type ServiceRole,
 } from '@writ/contracts'
-import {
-  digestOf,
-  generateJwk,
-  type PrivateJwk,
-  publicJwk,
-  type Signer,
-  signerOf,
-  signMessage,
-} from '@writ/keys'
+import { digestOf, generateJwk, type PrivateJwk, publicJwk, type Signer, signerOf, signMessage } from '@writ/keys'
 import { DirectoryStore } from '@writ/worm-store'
 import type { NoteVerifier } from '../core/note.ts'
 import { sealDocument } from '../documents/sealed-document.ts'
@@ -213,30 +205,42 @@ export async function plant(options: PlantOptions = {}): Promise<Plant> {
 
 type Say = (name: string, from: string, events: NewEvent[]) => Promise<Message | undefined>
 
+/** A record as intent-gateway tells of its filing, with the operator's command sealed. */
+export async function filing(
+  kind: string,
+  id: string,
+  version: number,
+  record: object,
+  registered: readonly Signer[],
+  operator: Signer = keys.root,
+): Promise<{ readonly event: NewEvent; readonly digest: string }> {
+  const claims = {
+    iss: 'root',
+    aud: AUDIENCE,
+    iat: START,
+    exp: START + 300,
+    jti: randomUUID(),
+    kind,
+    id,
+    version,
+    record,
+    reason: 'test',
+  }
+  const command = await signMessage(operator, commandMessage, claims as never)
+  const detail = { kind, id, version, keys: registered.map(({ jwk }) => ({ ...jwk })) }
+  const documents = [await sealDocument(commandMessage.typ, command, recordsKey)]
+  return { event: auditEvent('record.filed', { detail, documents }), digest: digestOf(command) }
+}
+
 async function tellPlant(
   say: Say,
   { operator = keys.root }: PlantOptions,
 ): Promise<{ intentDigest: string; planId: string }> {
   const records: string[] = []
   const file = async (kind: string, id: string, record: object, registered: readonly Signer[]) => {
-    const claims = {
-      iss: 'root',
-      aud: AUDIENCE,
-      iat: START,
-      exp: START + 300,
-      jti: randomUUID(),
-      kind,
-      id,
-      version: 1,
-      record,
-      reason: 'test',
-    }
-    const command = await signMessage(operator, commandMessage, claims as never)
-    if (kind !== 'gateway') records.push(digestOf(command))
-    const detail = { kind, id, version: 1, keys: registered.map(({ jwk }) => ({ ...jwk })) }
-    await say(`record ${kind}`, 'intent-gateway', [
-      auditEvent('record.filed', { detail, documents: [await sealDocument(commandMessage.typ, command, recordsKey)] }),
-    ])
+    const { event, digest } = await filing(kind, id, 1, record, registered, operator)
+    if (kind !== 'gateway') records.push(digest)
+    await say(`record ${kind}`, 'intent-gateway', [event])
   }
   await file('gateway', 'g1', { keys: [keys.gateway.jwk], jurisdiction: REGION }, [keys.gateway])
   await file('agent', 'a1', { keys: [keys.agent.jwk], users: ['u1'], actions: ['restart'], groups: ['hall'] }, [

@@ -1,11 +1,12 @@
 import { planIdOf } from '@writ/authority'
-import type { AuditEvent, Decision } from '@writ/contracts'
+import type { AuditEvent, Decision, EventType } from '@writ/contracts'
 import {
   approvalMessage,
   attestationMessage,
   commandMessage,
   decisionMessage,
   intentMessage,
+  MESSAGES,
   reportMessage,
 } from '@writ/contracts'
 import type { Findings, Where } from './verdicts.ts'
@@ -25,14 +26,17 @@ export interface PlacedEvent {
 /** What an allowing decision rests on, by digest and type. */
 interface Allowed {
   readonly intent: string
-  readonly needs: readonly (readonly [typ: string, digest: string])[]
+  /** What a plan carries with it. */
+  readonly chain: readonly (readonly [typ: string, digest: string])[]
+  /** Of all targets and gateways of the intent. */
+  readonly records: readonly string[]
 }
 
 interface Waiting {
   readonly missing: () => string | undefined
   readonly where: Where
-  /** Once a service has signed something this late, what must be there would be there. */
-  readonly settlesAt: number
+  /** When it happened, by the services' time. */
+  readonly since: number
 }
 
 /** What was durable before an effect has entered the log by the time that services sign this much later: clock differences and queues included. */
@@ -40,6 +44,8 @@ const SETTLED_AFTER_SECONDS = 60
 /** How far ahead of the services' time an effect's own time is believed. */
 const AHEAD_SECONDS_MAX = 3600
 const SWEEP_AT_LEAST = 1024
+/** Ends that only a step can have that began. One that was aborted may not have begun, one that was refused has not. */
+const BEGUN: ReadonlySet<EventType> = new Set(['action.started', 'action.succeeded', 'action.failed', 'action.unknown'])
 
 /** Digests with a number each. A JavaScript map holds 2^24 entries: shards make it 2^30. */
 class DigestMap {
@@ -74,6 +80,7 @@ export class Evidence {
   readonly #tokens = new Map<string, { readonly planId: string; readonly digest: unknown }>()
   readonly #redeems = new Set<string>()
   readonly #interned = new Map<string, string>()
+  readonly #sources = new Map<string, string>()
   #waiting: Waiting[] = []
   #sweepAt = SWEEP_AT_LEAST
   #serviceSeconds = 0
@@ -90,14 +97,14 @@ export class Evidence {
 
   /** A document is there: as a signed message that verified, or sealed, by intent-gateway's word. */
   document(typ: string, digest: string, { source, position }: PlacedEvent): void {
-    this.#documents.setLowest(`${typ} ${digest}`, 0)
-    this.#documents.setLowest(`${source} ${typ} ${digest}`, position)
+    this.#documents.setLowest(nameIn('', typ, digest), 0)
+    this.#documents.setLowest(nameIn(this.#numberOf(source), typ, digest), position)
   }
 
   /** The content of a decision that verified. */
   decision(digest: string, claims: Decision): void {
     if (claims.outcome !== 'allow') return
-    const named = [
+    const chain = [
       ...list(
         decisionMessage.typ,
         [claims.first, claims.shown].filter((one) => one !== undefined),
@@ -105,10 +112,9 @@ export class Evidence {
       ...list(approvalMessage.typ, claims.approvals),
       ...list(attestationMessage.typ, claims.attestations),
       ...list(reportMessage.typ, claims.reports),
-      ...list(commandMessage.typ, claims.records),
-    ] as const
-    const needs = named.map(([typ, one]) => [typ, this.#intern(one)] as const)
-    this.#allowed.set(digest, { intent: claims.intent_digest, needs })
+    ]
+    const records = claims.records.map((one) => this.#intern(one))
+    this.#allowed.set(digest, { intent: claims.intent_digest, chain, records })
   }
 
   /** Takes in what an event says of effects, and what it needs. */
@@ -126,29 +132,29 @@ export class Evidence {
   /** What an effect lacks, if anything, asked when it comes and again later. Events that do nothing have no such question: a refusal is none. */
   #missesOf(placed: PlacedEvent): (() => string | undefined) | undefined {
     const { event } = placed
-    switch (event.type) {
-      case 'plan.dispatched':
-        return () => this.#planMisses(placed)
-      case 'token.issued':
-        return () => this.#tokenMisses(event)
-      case 'token.redeemed':
-        return () => this.#redeemMisses(event)
-      case 'action.started':
-      case 'action.succeeded':
-      case 'action.failed':
-      case 'action.unknown':
-        return () => this.#actionMisses(event) ?? this.#beginMisses(event)
-      case 'action.aborted':
-        return () => this.#actionMisses(event)
-      default:
-        return undefined
-    }
+    const { type } = event
+    if (type === 'plan.dispatched') return () => this.#planMisses(placed)
+    if (type === 'token.issued') return () => this.#tokenMisses(event)
+    if (type === 'token.redeemed') return () => this.#redeemMisses(event)
+    if (type === 'action.aborted') return () => this.#actionMisses(event)
+    if (BEGUN.has(type)) return () => this.#actionMisses(event) ?? this.#beginMisses(event)
+    return undefined
+  }
+
+  /** The time that services have signed up to, as far as the log was read. */
+  get now(): number {
+    return this.#serviceSeconds
+  }
+
+  /** Whether what was on its way into the log when services signed at `then` is there now. */
+  isSettled(then: number): boolean {
+    return then + SETTLED_AFTER_SECONDS <= this.#serviceSeconds
   }
 
   /** Effects that lack something as late as this. `complete`: nothing is on its way any more. Returns how many may still get it. */
   conclude(complete: boolean): number {
     this.#sweep()
-    const settled = this.#waiting.filter(({ settlesAt }) => complete || settlesAt <= this.#serviceSeconds)
+    const settled = this.#waiting.filter(({ since }) => complete || this.isSettled(since))
     for (const { where, missing } of settled) this.#findings.add('evidence_missing', where, missing() ?? '')
     return this.#waiting.length - settled.length
   }
@@ -157,8 +163,7 @@ export class Evidence {
     this.effects += 1
     if (missing() === undefined) return
     const now = this.#serviceSeconds
-    const settlesAt = Math.min(Math.max(iat, now), now + AHEAD_SECONDS_MAX) + SETTLED_AFTER_SECONDS
-    this.#waiting.push({ missing, where, settlesAt })
+    this.#waiting.push({ missing, where, since: Math.min(Math.max(iat, now), now + AHEAD_SECONDS_MAX) })
     if (this.#waiting.length >= this.#sweepAt) this.#sweep()
   }
 
@@ -169,41 +174,61 @@ export class Evidence {
   }
 
   #planMisses({ event, source, position }: PlacedEvent): string | undefined {
-    const { plan_id = '', intent_digest = '', gateway_id = '', token_id = '', detail } = event
+    const { plan_id = '', intent_digest = '', gateway_id = '', detail } = event
     const what = `The plan ${plan_id}`
     if (plan_id !== planIdOf(intent_digest, gateway_id)) return `${what} is not the one of its intent and gateway.`
     const decision = textOf(detail?.['decision_digest'])
     const allowed = this.#allowed.get(decision)
-    const chain: [string, string][] = [
-      [intentMessage.typ, intent_digest],
-      [decisionMessage.typ, decision],
+    const records = textsOf(detail?.['records'])
+    const chain = [
+      [intentMessage.typ, intent_digest] as const,
+      [decisionMessage.typ, decision] as const,
+      ...(allowed?.chain ?? []),
+      ...list(commandMessage.typ, records),
     ]
-    for (const [typ, digest] of [...chain, ...(allowed?.needs ?? [])]) {
-      const at = this.#documents.get(`${source} ${typ} ${digest}`)
+    for (const [typ, digest] of chain) {
+      const at = this.#documents.get(nameIn(this.#numberOf(source), typ, digest))
       if (at === undefined) return `${what} has no ${nameOf(typ)} ${digest} recorded by ${source}.`
       if (at > position) return `${what} was dispatched before its ${nameOf(typ)} ${digest} was recorded.`
     }
-    if (allowed === undefined) return `${what} names a decision that does not allow it.`
-    if (allowed.intent !== intent_digest) return `${what} names a decision about another intent.`
-    return this.#tokens.get(token_id)?.planId === plan_id ? undefined : `${what} has no token that was issued for it.`
+    if (records.length === 0) return `${what} names no records.`
+    return this.#decisionMisses(what, allowed, intent_digest, records) ?? this.#planTokenMisses(event)
+  }
+
+  #planTokenMisses({ token_id = '', plan_id }: AuditEvent): string | undefined {
+    return this.#tokens.get(token_id)?.planId === plan_id
+      ? undefined
+      : `The plan ${plan_id} has no token that was issued for it.`
+  }
+
+  /** A decision that allows this intent, by records that are there, these among them. */
+  #decisionMisses(
+    what: string,
+    allowed: Allowed | undefined,
+    intentDigest: string,
+    records: readonly string[],
+  ): string | undefined {
+    if (allowed?.intent !== intentDigest) return `${what} rests on no decision that allows its intent.`
+    const missing = allowed.records.find((digest) => !this.#has(commandMessage.typ, digest))
+    if (missing !== undefined) return `${what} rests on a decision whose record ${missing} is not there.`
+    const other = records.find((digest) => !allowed.records.includes(digest))
+    return other === undefined ? undefined : `${what} rests on record ${other}, which its decision does not name.`
   }
 
   #tokenMisses({ token_id, intent_digest = '', gateway_id = '', plan_id, detail }: AuditEvent): string | undefined {
     const what = `The token ${token_id}`
     if (plan_id !== planIdOf(intent_digest, gateway_id)) return `${what} is not for the plan of its intent and gateway.`
     const decision = textOf(detail?.['decision_digest'])
-    const records = detail?.['records']
+    const records = textsOf(detail?.['records'])
     const chain = [
-      [intentMessage.typ, intent_digest],
-      [decisionMessage.typ, decision],
-      ...(Array.isArray(records) ? records.map((digest) => [commandMessage.typ, textOf(digest)]) : []),
-    ] as [string, string][]
+      [intentMessage.typ, intent_digest] as const,
+      [decisionMessage.typ, decision] as const,
+      ...list(commandMessage.typ, records),
+    ]
     const missing = chain.find(([typ, digest]) => !this.#has(typ, digest))
     if (missing !== undefined) return `${what} has no ${nameOf(missing[0])} ${missing[1]}.`
-    if (!Array.isArray(records) || records.length === 0) return `${what} names no records.`
-    return this.#allowed.get(decision)?.intent === intent_digest
-      ? undefined
-      : `${what} rests on no decision that allows its intent.`
+    if (records.length === 0) return `${what} names no records.`
+    return this.#decisionMisses(what, this.#allowed.get(decision), intent_digest, records)
   }
 
   #redeemed({ plan_id, detail }: AuditEvent): void {
@@ -243,7 +268,14 @@ export class Evidence {
   }
 
   #has(typ: string, digest: string): boolean {
-    return this.#documents.get(`${typ} ${digest}`) !== undefined
+    return this.#documents.get(nameIn('', typ, digest)) !== undefined
+  }
+
+  /** Sources are few and their names long. */
+  #numberOf(source: string): string {
+    const known = this.#sources.get(source) ?? String(this.#sources.size)
+    this.#sources.set(source, known)
+    return known
   }
 
   /** Records are named by many decisions: one string for all. */
@@ -259,10 +291,16 @@ function list(typ: string, digests: readonly string[]): (readonly [string, strin
   return digests.map((digest) => [typ, digest] as const)
 }
 
+/** A document of a source (`''`: of any), in few characters: there are many. */
+function nameIn(source: string, typ: string, digest: string): string {
+  return `${source}/${MESSAGES.findIndex((message) => message.typ === typ)}/${digest}`
+}
+
 /** `writ-intent+jwt` for people: `intent`. */
 function nameOf(typ: string): string {
   return typ === commandMessage.typ ? 'record' : typ.replace(/^writ-/, '').replace(/\+jwt$/, '')
 }
 
+const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(textOf) : [])
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 const numberOf = (value: unknown): string => (typeof value === 'number' ? String(value) : '')

@@ -1,6 +1,7 @@
 import {
   type AuditEvent,
   commandMessage,
+  cosignMessage,
   type Decision,
   decisionMessage,
   type EventDocument,
@@ -33,6 +34,8 @@ export interface Epoch {
 interface Again {
   readonly epoch: Epoch
   readonly index: number
+  /** The services' time when it was first looked at. */
+  readonly since?: number
 }
 
 export interface JudgeOptions {
@@ -53,6 +56,7 @@ export class Judge {
   readonly #evidence: Evidence
   /** Messages whose key is not known yet, and documents whose signer is not. */
   #unknown: Again[] = []
+  #waiting = 0
   #unsure: {
     readonly at: Again
     readonly place: Omit<PlacedEvent, 'event'>
@@ -100,12 +104,12 @@ export class Judge {
   }
 
   /** After every entry was seen: judges what had to wait for its key. */
-  async settle(): Promise<void> {
-    await this.#settleUnknown()
+  async settle(complete: boolean): Promise<void> {
+    await this.#settleUnknown(complete)
     await this.#settleUnsure()
   }
 
-  /** After `settle`. Returns how many effects may still get the evidence that they lack. */
+  /** After `settle`. Returns for how many messages and effects evidence may still be on its way. */
   async conclude(options: { readonly complete: boolean; readonly wholeHistory: boolean }): Promise<number> {
     for (const { id, kid, iat, where } of this.#lastUse.values())
       if (this.#ring.wasWithdrawn('gateway', id, kid, iat))
@@ -116,7 +120,7 @@ export class Judge {
         )
     await this.#compareRepeated()
     this.#chains.conclude(options.wholeHistory)
-    return this.#evidence.conclude(options.complete)
+    return this.#waiting + this.#evidence.conclude(options.complete)
   }
 
   async #message(at: Again, opened: OpenedEntry): Promise<void> {
@@ -125,7 +129,7 @@ export class Judge {
     for (const { documents = [] } of claims.events) for (const document of documents) this.#endorse(document)
     const key = this.#keyOf(opened)
     if (key.state !== 'good') {
-      this.#unknown.push(at)
+      this.#unknown.push({ since: this.#evidence.now, ...at })
       return
     }
     if (!holds(opened, key)) {
@@ -198,12 +202,13 @@ export class Judge {
   /** A filed record's keys, by the event's word. Where its command was opened, the command's own word was compared with it before. */
   #filed({ detail, timestamp, documents = [] }: AuditEvent, where: Where): void {
     const { kind, id, version, keys } = detail ?? {}
-    if (!documents.some(({ typ }) => typ === commandMessage.typ))
-      this.#options.findings.add(
-        'evidence_missing',
-        where,
-        `The record ${String(kind)} ${String(id)} was filed without its command.`,
-      )
+    const typs = documents.map(({ typ }) => typ)
+    if (!typs.some((typ) => typ === commandMessage.typ || typ === cosignMessage.typ)) {
+      const message = `The record ${String(kind)} ${String(id)} was filed without its command.`
+      this.#options.findings.add('evidence_missing', where, message)
+    }
+    // A large command and its cosigns may come as two events.
+    if (!typs.includes(commandMessage.typ)) return
     if (!isParty(kind) || typeof id !== 'string' || typeof version !== 'number') return
     const filedAtSeconds = Math.floor(Date.parse(timestamp) / 1000)
     this.#ring.file({ kind, id, version, keys: keysOf(keys), filedAtSeconds })
@@ -240,14 +245,20 @@ export class Judge {
   }
 
   /** Messages whose keys came later, round after round while that makes more of them known. */
-  async #settleUnknown(): Promise<void> {
+  async #settleUnknown(complete: boolean): Promise<void> {
     for (let before = Number.POSITIVE_INFINITY; this.#unknown.length > 0 && this.#unknown.length < before; ) {
       before = this.#unknown.length
       const again = this.#unknown
       this.#unknown = []
       for (const at of again) await this.#lookAgain(at, (opened) => this.#message(at, opened))
     }
-    for (const at of this.#unknown) await this.#lookAgain(at, async (opened) => this.#unendorsed(at, opened))
+    for (const at of this.#unknown)
+      await this.#lookAgain(at, async (opened) => {
+        // Records of gateways come by another stream than what gateways say, so they may be a moment behind.
+        const settled = complete || opened.role !== 'gateway' || this.#evidence.isSettled(at.since ?? 0)
+        if (settled) this.#unendorsed(at, opened)
+        else this.#waiting += 1
+      })
   }
 
   #unendorsed(at: Again, opened: OpenedEntry): void {

@@ -116,7 +116,7 @@ export class LogWalk {
         this.#told ??= new GrowingTree(this.#tree)
         if (this.#differing.length < DIFFERING_MAX) this.#differing.push(index)
       }
-      this.#seals.leaf(leaf)
+      this.#seals.leaf(leaf, told ?? leaf)
       this.#tree.push(leaf, (level, n, hashes) => this.#fill(level, n, hashes))
       this.#told?.push(told ?? leaf, (level, n, hashes) => this.#fill(level, n, hashes))
       if (this.#checkpoints.isDue(index + 1) || this.#seals.isDue(index + 1)) await this.#reached()

@@ -12,6 +12,15 @@ interface Pending {
   readonly object: string
 }
 
+/** Hashes over the leaves since `from`: as their entries are and, from where that differs, as their tiles say. */
+interface Batch {
+  readonly from: number
+  readonly own: Hash
+  told?: Hash
+}
+
+const newBatch = (from: number): Batch => ({ from, own: createHash('sha256') })
+
 /**
  * The reservations of a log's seals, each after the one before, compared with the tree as it grows; with the staged batches as far as these are
  * still kept. Names are read first of all, so that all but the last belong to finished seals even while the log is being written.
@@ -23,8 +32,7 @@ export class Seals {
   #next: Pending | undefined
   /** The last seal in order that could be read. */
   #last: Pending | undefined
-  /** Hash over the leaves since `from`. */
-  #batch: { readonly from: number; readonly hash: Hash } = { from: 0, hash: createHash('sha256') }
+  #batch: Batch = newBatch(0)
   readonly #staged = new Set<string>()
   /** Batches up to this seal are gone, as they may be after a time. */
   #goneUpTo = 0
@@ -56,8 +64,11 @@ export class Seals {
     return this.#next !== undefined && this.#next.seal.next.size <= size
   }
 
-  leaf(hash: Uint8Array): void {
-    this.#batch.hash.update(hash)
+  leaf(own: Uint8Array, told: Uint8Array): void {
+    const batch = this.#batch
+    if (batch.told === undefined && !sameHash(own, told)) batch.told = batch.own.copy()
+    batch.told?.update(told)
+    batch.own.update(own)
   }
 
   /** Whether the seal at this size has one of these roots. */
@@ -84,11 +95,11 @@ export class Seals {
           { object },
           `The checkpoint of ${size} leaves, of seal ${seal.n}, is missing.`,
         )
-      const whole = before.from === seal.previous.size && seal.previous.size < seal.next.size
-      await this.#checkBatch(due, whole ? before.hash.copy().digest() : undefined)
+      const whole = signed !== 'mismatch' && before.from === seal.previous.size && seal.previous.size < seal.next.size
+      await this.#checkBatch(due, whole ? digestsOf(before) : undefined)
       await this.#advance()
     }
-    this.#batch = { from: size, hash: createHash('sha256') }
+    this.#batch = newBatch(size)
   }
 
   /** After the whole tree, if it could be `walked` to its head. Returns what the last seal went from and to. */
@@ -143,8 +154,8 @@ export class Seals {
       this.#place.findings.add('seal_altered', { object }, `Seal ${seal.n} does not follow from seal ${seal.n - 1}.`)
   }
 
-  /** `leaves`: hash over the leaf hashes that the seal added, where it is known. */
-  async #checkBatch({ seal, object }: Pending, leaves: Uint8Array | undefined): Promise<void> {
+  /** `leaves`: hashes over the leaf hashes that the seal added, where they are known. */
+  async #checkBatch({ seal, object }: Pending, leaves: readonly Uint8Array[] | undefined): Promise<void> {
     const { origin, reader, findings } = this.#place
     this.#staged.add(seal.staging)
     const bytes = await reader.read(stagingKey(origin, seal.staging))
@@ -157,7 +168,7 @@ export class Seals {
     const staged = sha256(bytes) === seal.staging ? stagedOf(bytes) : undefined
     const where = { object: stagingKey(origin, seal.staging) }
     if (staged === undefined) findings.add('staging_altered', where, 'A staged batch is not what its name says.')
-    else if (staged.n !== seal.n || (leaves !== undefined && !sameHash(leaves, hashOfLeaves(staged))))
+    else if (staged.n !== seal.n || (leaves !== undefined && !isOneOf(leaves, hashOfLeaves(staged))))
       findings.add('staging_altered', where, `The staged batch of seal ${seal.n} holds other entries than it added.`)
   }
 
@@ -212,6 +223,9 @@ function stagedOf(bytes: Uint8Array): Staged | undefined {
   }
 }
 
+const digestsOf = ({ own, told }: Batch): Uint8Array[] => [own, told].flatMap((hash) => hash?.copy().digest() ?? [])
+const isOneOf = (list: readonly Uint8Array[], hash: Uint8Array): boolean => list.some((one) => sameHash(one, hash))
+
 function hashOfLeaves({ entries }: Staged): Uint8Array {
   const hash = createHash('sha256')
   for (const entry of entries) hash.update(leafHash(Buffer.from(entry, 'latin1')))
@@ -220,5 +234,5 @@ function hashOfLeaves({ entries }: Staged): Uint8Array {
 
 function hasRoot({ next }: Seal, roots: Roots): boolean {
   const root = Buffer.from(next.root, 'base64url')
-  return roots.some((found) => sameHash(found, root))
+  return isOneOf(roots, root)
 }

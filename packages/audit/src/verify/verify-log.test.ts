@@ -1,12 +1,31 @@
-import { createHash } from 'node:crypto'
-import { chmod, cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
-import { heartbeats, ORIGIN, pins, plant, seal, subjectKeys, vkeys } from '../testing/plant-log.ts'
-import { entriesAbout } from './entries-about.ts'
+import { intentMessage } from '@writ/contracts'
+import { generateJwk, signerOf, signJws } from '@writ/keys'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { clearDocument } from '../source/chain.ts'
+import { auditEvent, type NewEvent } from '../source/events.ts'
+import {
+  endorsement,
+  filing,
+  heartbeats,
+  keys,
+  type Message,
+  ORIGIN,
+  type PlantOptions,
+  pins,
+  plant,
+  START,
+  seal,
+  subjectKeys,
+  TestSource,
+  vkeys,
+} from '../testing/plant-log.ts'
+import { entriesAbout, findEntries } from './entries-about.ts'
 import { directoryReader } from './log-reader.ts'
-import { type VerifyOptions, verifyLog } from './verify-log.ts'
+import type { Finding, Verdict } from './verdicts.ts'
+import { type LogVerification, type VerifyOptions, verifyLog } from './verify-log.ts'
 
 let dir: string
 beforeEach(async () => {
@@ -14,14 +33,411 @@ beforeEach(async () => {
 })
 afterEach(() => rm(dir, { recursive: true, force: true }))
 
-const verify = (over: Partial<VerifyOptions> = {}) =>
+const verify = (over: Partial<VerifyOptions> = {}): Promise<LogVerification> =>
   verifyLog({ reader: directoryReader(dir), vkeys, pins, complete: true, ...over })
 
-test('a whole log verifies with nothing but its files and the pins', async () => {
-  const { messages, opening, planId } = await plant()
-  await seal(dir, opening, [messages.slice(0, 8), messages.slice(8)])
-  const found = await verify()
-  expect(found.findings).toEqual([])
-  expect(planId).toMatch(/^p/)
-  expect(found).toMatchObject({ ok: true, origin: ORIGIN, size: messages.length + 1, sources: 5, seals: 3, effects: 6, sealed: 6, waiting: 0 })
+/** Verifies a plant's log with one thing wrong. `more`: messages that come after all others. */
+async function findingsOf(
+  options: PlantOptions,
+  over: Partial<VerifyOptions> = {},
+  more: (made: Awaited<ReturnType<typeof plant>>) => Promise<Message[]> = async () => [],
+): Promise<readonly Finding[]> {
+  const made = await plant(options)
+  await seal(dir, made.opening, [[...made.messages, ...(await more(made))]])
+  const { ok, findings } = await verify(over)
+  expect(ok).toBe(findings.length === 0)
+  return findings
+}
+
+async function verdictsOf(...args: Parameters<typeof findingsOf>): Promise<Verdict[]> {
+  return [...new Set((await findingsOf(...args)).map(({ verdict }) => verdict))].sort()
+}
+
+const change = (fields: Partial<NewEvent>) => (events: NewEvent[]) =>
+  events.map((event, at) => (at === events.length - 1 ? { ...event, ...fields } : event))
+const changeDetail = (detail: object) => (events: NewEvent[]) =>
+  events.map((event) => (event.detail === undefined ? event : { ...event, detail: { ...event.detail, ...detail } }))
+const other = clearDocument('', 'other.digest.x').digest
+
+// ---- What holds ----------------------------------------------------------------------------------------------------
+
+describe('a whole log', () => {
+  test('verifies with nothing but its files and the pins; sealed documents are no damage', async () => {
+    const { messages, opening } = await plant()
+    await seal(dir, opening, [messages.slice(0, 8), messages.slice(8)])
+    const found = await verify()
+    expect(found.findings).toEqual([])
+    expect(found).toMatchObject({ ok: true, origin: ORIGIN, size: 20, messages: 20, sources: 5, seals: 3 })
+    expect(found).toMatchObject({ effects: 6, documents: 13, sealed: 6, waiting: 0 })
+  })
+
+  test('opens its documents for who has the keys, and for half of the keys half of them', async () => {
+    const { messages, opening } = await plant()
+    await seal(dir, opening, [messages])
+    expect(await verify({ subjectKeys })).toMatchObject({ ok: true, sealed: 0 })
+    const some = new Map([['records', subjectKeys.get('records') as Uint8Array]])
+    expect(await verify({ subjectKeys: some })).toMatchObject({ ok: true, sealed: 2 })
+  })
+
+  test('verifies when what a gateway said was sealed before the services’ evidence for it', async () => {
+    const { messages, opening } = await plant()
+    const edge = messages.filter(({ stream }) => stream === 'AUDIT_EDGE')
+    const services = messages.filter(({ stream }) => stream === 'AUDIT')
+    await seal(dir, opening, [edge, services])
+    expect(await verify()).toMatchObject({ ok: true })
+  })
+
+  test('verifies under a key that was pinned for the region, not for the epoch', async () => {
+    const { messages, opening } = await plant()
+    await seal(dir, opening, [messages])
+    expect(await verify({ vkeys: [keys.log.verifier('audit.example/eusc-de-east-1')] })).toMatchObject({ ok: true })
+    await expect(verify({ vkeys: [keys.log.verifier('other.example/eusc-de-east-1')] })).rejects.toThrow('no log')
+  })
+
+  test('takes a message that entered twice for one', async () => {
+    const { messages, opening } = await plant()
+    await seal(dir, opening, [messages, messages])
+    expect(await verify()).toMatchObject({ ok: true, messages: 20 })
+  })
+
+  test('says of an effect of the last moment that its evidence may be on its way, and later that it is missing', async () => {
+    const made = await plant({ omit: ['redeem'] })
+    await seal(dir, made.opening, [made.messages])
+    expect(await verify({ complete: false })).toMatchObject({ ok: true, waiting: 3 })
+    expect((await verify()).findings.map(({ verdict }) => verdict)).toEqual(Array(3).fill('evidence_missing'))
+    const late = await heartbeats(made.sources['token-issuer'] as TestSource, 1, START + 90)
+    await seal(dir, made.opening, [[...made.messages, ...late]])
+    expect(await verify({ complete: false })).toMatchObject({ ok: false, waiting: 0 })
+  })
+})
+
+describe('finding what is about an intent', () => {
+  test('gives leaf indexes, sources and types', async () => {
+    const { messages, opening, intentDigest } = await plant()
+    await seal(dir, opening, [messages])
+    const found = await entriesAbout(dir, ORIGIN, intentDigest)
+    expect(found.map(({ source, types }) => `${source.split('/')[0]} ${types.join(' ')}`).sort()).toEqual(
+      [
+        'intent-gateway intent.accepted',
+        'policy-evaluator policy.decided',
+        'token-issuer token.issued',
+        'intent-gateway policy.decided plan.dispatched',
+        'token-issuer token.redeemed',
+        'gateway action.started',
+        'gateway action.succeeded',
+        'intent-gateway action.succeeded',
+      ].sort(),
+    )
+    expect(await entriesAbout(dir, 'audit.example/eusc-de-east-1', intentDigest)).toEqual(found)
+    for await (const { index, events } of findEntries(
+      directoryReader(dir),
+      ORIGIN,
+      ({ type }) => type === 'log.opened',
+    ))
+      expect([index, events.length]).toEqual([0, 1])
+    expect(await entriesAbout(dir, ORIGIN, other)).toEqual([])
+  })
+})
+
+// ---- Who signed ----------------------------------------------------------------------------------------------------
+
+describe('signatures', () => {
+  test('of a stranger are nobody’s', async () => {
+    const findings = await findingsOf({ sign: { token: keys.stranger } })
+    expect(findings[0]).toMatchObject({
+      verdict: 'key_not_endorsed',
+      where: { source: 'token-issuer/i1/b1', kid: keys.stranger.kid },
+    })
+  })
+
+  test('that do not verify are named', async () => {
+    const forge = (body: string) =>
+      `${body.slice(0, body.lastIndexOf('.'))}.${Buffer.alloc(64, 1).toString('base64url')}`
+    const made = await plant()
+    const messages = made.messages.map((one) => (one.name === 'token' ? { ...one, body: forge(one.body) } : one))
+    await seal(dir, made.opening, [messages])
+    expect((await verify()).findings[0]).toMatchObject({ verdict: 'signature_invalid' })
+  })
+
+  test('of a key that another anchor endorsed do not count', async () => {
+    const edit = {
+      'token-issuer started': async (events: NewEvent[]) =>
+        change({ documents: [await endorsement('token-issuer', { by: keys.anchors['policy-evaluator'] })] })(events),
+    }
+    expect(await verdictsOf({ edit })).toContain('key_not_endorsed')
+  })
+
+  test('of a key that was endorsed for another role or instance do not count', async () => {
+    const { kid, jwk } = keys.services['policy-evaluator']
+    for (const over of [{ instance: 'i2' }, { kid, jwk }]) {
+      const edit = {
+        'token-issuer started': async (events: NewEvent[]) =>
+          change({ documents: [await endorsement('token-issuer', over)] })(events),
+      }
+      expect(await verdictsOf({ edit })).toContain('key_not_endorsed')
+      await rm(dir, { recursive: true })
+    }
+    expect(await verdictsOf({ sign: { token: keys.services['policy-evaluator'] } })).toContain('key_not_endorsed')
+  })
+
+  test('outside the time of the endorsement do not count, and a later endorsement of the key makes them count again', async () => {
+    const after = { 'token-issuer heartbeat': 4000 }
+    expect(await verdictsOf({ at: after })).toEqual(['key_expired'])
+    await rm(dir, { recursive: true })
+    const renewed = {
+      'token-issuer heartbeat': async (events: NewEvent[]) =>
+        change({ documents: [await endorsement('token-issuer', { iat: START + 3000, exp: START + 6000 })] })(events),
+    }
+    expect(await verdictsOf({ at: after, edit: renewed })).toEqual([])
+    await rm(dir, { recursive: true })
+    expect(await verdictsOf({ at: { token: -60 } })).toContain('key_expired')
+  })
+
+  test('of an endorsement that was never recorded leave all of its source unjudged', async () => {
+    expect(await verdictsOf({ edit: { 'token-issuer started': change({ documents: [] }) } })).toContain(
+      'key_not_endorsed',
+    )
+  })
+
+  test('of a gateway whose record was not filed do not count', async () => {
+    expect(await verdictsOf({ omit: ['record gateway'] })).toContain('key_not_endorsed')
+  })
+
+  test('of a gateway under a key that its record has dropped do not count', async () => {
+    const { event } = await filing('gateway', 'g1', 2, { keys: [keys.stranger.jwk], jurisdiction: 'eusc-de-east-1' }, [
+      keys.stranger,
+    ])
+    const rotate = async ({ sources }: Awaited<ReturnType<typeof plant>>) => [
+      await (sources['intent-gateway'] as TestSource).message('rotated', START + 50, [event]),
+      await (sources['gateway'] as TestSource).message('late', START + 70, [auditEvent('source.heartbeat', {})]),
+    ]
+    expect(await verdictsOf({}, {}, rotate)).toEqual(['key_expired'])
+  })
+
+  test('of another gateway’s name do not count', async () => {
+    const strange = async () => [
+      await new TestSource('gateway/g2/b1', keys.gateway).message('x', START, [auditEvent('source.started', {})]),
+    ]
+    expect(await verdictsOf({}, {}, strange)).toEqual(['key_not_endorsed'])
+  })
+
+  test('on what is no audit message of its source do not help', async () => {
+    const odd = async () => {
+      const source = new TestSource('token-issuer/i1/b2', keys.services['token-issuer'])
+      const message = await source.message('x', START, [auditEvent('source.started', {})])
+      return [message, { ...message, source: 'nobody/i1/b1', body: await resigned(message.body, 'nobody/i1/b1') }]
+    }
+    expect(await verdictsOf({}, {}, odd)).toEqual(['message_malformed'])
+  })
+})
+
+async function resigned(body: string, source: string): Promise<string> {
+  const payload = JSON.parse(Buffer.from(body.split('.')[1] ?? '', 'base64url').toString()) as object
+  return await signJws(signerOf(generateJwk('ES256')), 'writ-audit+jwt', { ...payload, source })
+}
+
+// ---- Chains of sources ---------------------------------------------------------------------------------------------
+
+describe('the chain of a source', () => {
+  test('shows a gap by its numbers', async () => {
+    const findings = await findingsOf({ lose: ['intent', 'record policy'] }, {}, async () => [])
+    const gaps = findings.filter(({ verdict }) => verdict === 'source_gap')
+    expect(gaps).toMatchObject([{ where: { source: 'intent-gateway/i1/b1', seq: 4 } }])
+    expect(gaps[0]?.message).toBe('Messages 4 to 5 of intent-gateway/i1/b1 are missing.')
+  })
+
+  test('shows two messages under one number, wherever the other one is', async () => {
+    const fork = async ({ sources }: Awaited<ReturnType<typeof plant>>) => {
+      const source = sources['token-issuer'] as TestSource
+      source.seq = 1
+      source.prev = other
+      return [await source.message('fork', START + 5, [auditEvent('source.heartbeat', {})])]
+    }
+    const findings = await findingsOf({}, {}, fork)
+    expect(findings).toMatchObject([
+      { verdict: 'source_forked', where: { source: 'token-issuer/i1/b1', seq: 1, leaf: 17 } },
+    ])
+  })
+
+  test('shows a message that follows another history', async () => {
+    const fork = async ({ sources }: Awaited<ReturnType<typeof plant>>) => {
+      const source = sources['token-issuer'] as TestSource
+      source.prev = other
+      return [await source.message('fork', START + 5, [auditEvent('source.heartbeat', {})])]
+    }
+    expect(await verdictsOf({}, {}, fork)).toEqual(['source_forked'])
+  })
+
+  test('goes on where holes were filled later', async () => {
+    const { messages, opening } = await plant()
+    const late = messages.filter(({ name }) => name === 'intent' || name === 'record agent')
+    await seal(dir, opening, [messages.filter((one) => !late.includes(one)), late])
+    expect(await verify()).toMatchObject({ ok: true })
+  })
+
+  test('must reach the end that its next boot names', async () => {
+    const next = (seq: number, digest: string) => async () => [
+      await new TestSource('token-issuer/i1/b2', keys.services['token-issuer']).message('next', START + 5, [
+        auditEvent('source.started', { detail: { previous: { source: 'token-issuer/i1/b1', seq, digest } } }),
+      ]),
+    ]
+    expect(await verdictsOf({}, {}, next(5, other))).toEqual(['source_gap'])
+    await rm(dir, { recursive: true })
+    expect(await verdictsOf({}, {}, next(3, other))).toEqual(['source_forked'])
+    await rm(dir, { recursive: true })
+    expect(
+      await verdictsOf({}, {}, async (made) => next(3, (made.sources['token-issuer'] as TestSource).prev ?? '')()),
+    ).toEqual([])
+  })
+})
+
+// ---- Evidence ------------------------------------------------------------------------------------------------------
+
+describe('the chain of an effect', () => {
+  const noDocuments = (events: NewEvent[]) => events.map(({ documents: _, ...event }) => event)
+  test.each<[string, PlantOptions, RegExp]>([
+    ['an intent', { edit: { intent: noDocuments } }, /no intent/],
+    ['a record', { edit: { 'record agent': noDocuments } }, /no record/],
+    ['the policy record', { edit: { 'record policy': noDocuments } }, /no record/],
+    ['a decision in the dispatcher’s own chain', { edit: { plan: (events) => events.slice(1) } }, /no decision/],
+    [
+      'any decision',
+      { edit: { plan: (events) => events.slice(1), decision: noDocuments } },
+      /The token .* no decision/,
+    ],
+    ['a token', { omit: ['token'] }, /no token that was issued/],
+    ['a plan', { omit: ['plan'] }, /no plan that was dispatched|not dispatched/],
+    ['a redeem', { omit: ['redeem'] }, /not redeemed/],
+    ['the message of a redeem', { edit: { redeem: noDocuments } }, /no message of its gateway/],
+    ['records that the plan names', { edit: { plan: changeDetail({ records: [other] }) } }, /no record/],
+    ['any record', { edit: { plan: changeDetail({ records: [] }) } }, /names no records/],
+    ['the decision that the plan names', { edit: { plan: changeDetail({ decision_digest: other }) } }, /no decision/],
+    ['the token of a redeem', { edit: { redeem: changeDetail({ token_digest: other }) } }, /another use|another token/],
+    ['the plan of an action', { edit: { 'action started': change({ plan_id: 'p1' }) } }, /no plan of its intent/],
+    [
+      'the intent of an action',
+      { edit: { 'action started': change({ intent_digest: other }) } },
+      /no plan of its intent/,
+    ],
+    ['the step of an action', { edit: { 'action started': changeDetail({ step_id: 's1' }) } }, /not redeemed/],
+    ['the use of an action', { edit: { 'action started': changeDetail({ use: 2 }) } }, /not redeemed/],
+  ])('without %s is named', async (_, options, message) => {
+    const findings = await findingsOf(options)
+    expect(
+      findings.some((finding) => message.test(finding.message)),
+      JSON.stringify(findings),
+    ).toBe(true)
+    expect(findings.some(({ verdict }) => verdict === 'evidence_missing' || verdict === 'document_invalid')).toBe(true)
+  })
+
+  test('has its documents before it, not after', async () => {
+    const swap = (events: NewEvent[]) => events.toReversed()
+    const findings = await findingsOf({ edit: { plan: swap } })
+    expect(findings).toMatchObject([
+      { verdict: 'evidence_missing', message: expect.stringMatching(/before its decision/) },
+    ])
+  })
+
+  test('of a refusal needs none', async () => {
+    const refused = async ({ sources }: Awaited<ReturnType<typeof plant>>) => [
+      await (sources['gateway'] as TestSource).message('refused', START + 30, [
+        auditEvent('action.refused', { gateway_id: 'g1', reasons: ['bad_signature'] }),
+      ]),
+    ]
+    expect(await verdictsOf({}, {}, refused)).toEqual([])
+  })
+
+  test('is closed by those alone whose word it is', async () => {
+    const claims = (type: 'token.redeemed' | 'plan.dispatched' | 'record.filed') => (events: NewEvent[]) => [
+      ...events,
+      { type, status: 'succeeded', detail: {} } as NewEvent,
+    ]
+    for (const type of ['token.redeemed', 'plan.dispatched', 'record.filed'] as const) {
+      expect(await verdictsOf({ edit: { 'gateway started': claims(type) } })).toEqual(['out_of_role'])
+      await rm(dir, { recursive: true })
+    }
+    expect(await verdictsOf({ edit: { 'action started': change({ gateway_id: 'g2' }) } })).toEqual(['out_of_role'])
+  })
+})
+
+describe('documents', () => {
+  test('that are not what their event names are named', async () => {
+    const broken = (events: NewEvent[]) =>
+      events.map((event) => ({
+        ...event,
+        documents: event.documents?.map((document) => ({ ...document, digest: other })) ?? [],
+      }))
+    expect(await verdictsOf({ edit: { decision: broken } })).toContain('document_invalid')
+  })
+
+  test('that a stranger signed are named, sealed ones by who can open them', async () => {
+    const operator = keys.stranger
+    const made = await plant({ operator })
+    await seal(dir, made.opening, [made.messages])
+    expect(await verify()).toMatchObject({ ok: true })
+    const { findings } = await verify({ subjectKeys })
+    expect(findings.map(({ verdict }) => verdict)).toContain('document_invalid')
+  })
+
+  test('that say something else than their event are named by who can open them', async () => {
+    const lie = changeDetail({ keys: [{ ...keys.stranger.jwk }] })
+    const made = await plant({ edit: { 'record agent': lie } })
+    await seal(dir, made.opening, [made.messages])
+    expect(await verify()).toMatchObject({ ok: true })
+    expect((await verify({ subjectKeys })).findings.map(({ verdict }) => verdict)).toContain('document_invalid')
+  })
+
+  test('that were sealed by a source that may not are named', async () => {
+    const sealed = change({ documents: [{ typ: intentMessage.typ, digest: other, jwe: 'a.b.c.d.e' }] })
+    expect(await verdictsOf({ edit: { 'action started': sealed } })).toContain('out_of_role')
+  })
+
+  test('under a key that was destroyed are sealed, and a damaged one is damaged', async () => {
+    const made = await plant()
+    await seal(dir, made.opening, [made.messages])
+    expect(
+      await verify({ subjectKeys: new Map([...subjectKeys.keys()].map((kid) => [kid, new Uint8Array(32)])) }),
+    ).toMatchObject({ ok: true, sealed: 6 })
+    await rm(dir, { recursive: true })
+    const damaged = (events: NewEvent[]) =>
+      events.map((event) => ({
+        ...event,
+        documents: event.documents?.map((one) => ({ ...one, jwe: `${one.jwe?.slice(0, -1)}A` })) ?? [],
+      }))
+    expect(await verdictsOf({ edit: { intent: damaged } }, { subjectKeys })).toContain('document_invalid')
+  })
+})
+
+// ---- Epochs --------------------------------------------------------------------------------------------------------
+
+describe('a log that goes on from another', () => {
+  const later = { now: new Date('2027-01-02T00:00:00Z') }
+  const LATER = 'audit.example/eusc-de-east-1/2027h1'
+  async function twoEpochs() {
+    const made = await plant()
+    const opening = async (detail: object) => {
+      const from = START + ('predecessor' in detail ? 30 : 0)
+      const event = auditEvent('log.opened', { detail: { ...detail } as never })
+      return (await (made.sources['audit-sink'] as TestSource).message('opened', from, [event])).body
+    }
+    await seal(dir, opening, [made.messages])
+    const more = await heartbeats(made.sources['gateway'] as TestSource, 3, START + 40)
+    await seal(dir, opening, [[...made.messages, ...more]], later)
+  }
+
+  test('is verified with it: keys and chains go on', async () => {
+    await twoEpochs()
+    const found = await verify()
+    expect(found.findings).toEqual([])
+    expect(found).toMatchObject({ origin: LATER, size: 4, logs: [ORIGIN, LATER] })
+  })
+
+  test('says so when that one is not there', async () => {
+    await twoEpochs()
+    await rm(join(dir, ORIGIN), { recursive: true })
+    await rm(join(dir, `${ORIGIN}.meta`), { recursive: true })
+    const verdicts = (await verify()).findings.map(({ verdict }) => verdict)
+    expect(verdicts).toContain('history_missing')
+    expect(verdicts).not.toContain('source_gap')
+  })
 })

@@ -49,7 +49,7 @@ export interface LogVerification {
   readonly documents: number
   /** Documents that no key was given for: that is no damage. */
   readonly sealed: number
-  /** Effects of the last moment whose evidence may still be on its way. */
+  /** Messages and effects of the last moment whose keys or evidence may still be on their way into the log. */
   readonly waiting: number
   readonly findings: readonly Finding[]
   /** All findings; the list holds the first thousand. */
@@ -85,10 +85,11 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
     reads.push(await readLog(place, judge, log === origin ? (options.known ?? []) : []))
   }
   findings.log = undefined
-  await judge.settle()
+  const complete = options.complete ?? false
+  await judge.settle(complete)
   for (const [at, read] of reads.entries()) await checkOpening(read, reads[at - 1], judge)
   const wholeHistory = reads[0]?.epoch.opening?.['predecessor'] === undefined
-  const waiting = await judge.conclude({ complete: options.complete ?? false, wholeHistory })
+  const waiting = await judge.conclude({ complete, wholeHistory })
   return result(origin, reads, judge, findings, waiting)
 }
 
