@@ -8,7 +8,10 @@ export default defineConfig({
     projects: [
       {
         extends: true,
-        test: { name: 'unit', include: ['{packages,services,examples}/*/src/**/*.test.ts', 'deploy/local/src/**/*.test.ts'] },
+        test: {
+          name: 'unit',
+          include: ['{packages,services,examples}/*/src/**/*.test.ts', 'deploy/local/src/**/*.test.ts'],
+        },
       },
       {
         extends: true,

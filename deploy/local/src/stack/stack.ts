@@ -110,7 +110,7 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
       string
     >,
     untilReady: async () => {
-      await Promise.all(LOCAL_ROLES.map((role) => running.get(role)?.untilReady()))
+      for (const role of LOCAL_ROLES) await running.get(role)?.untilReady()
     },
     startGateway: async (gatewayId) => supervise(await gatewaySpec(gatewayId, paths, programs), true),
     pidOf: (name) => running.get(name)?.pid,
