@@ -1,6 +1,6 @@
 import { verifyPlan } from '@writ/authority'
-import { closeRpc, decideRpc, intentMessage, issueRpc, outcomeMessage } from '@writ/contracts'
-import { digestOf, openMessage } from '@writ/keys'
+import { closeRpc, decideRpc, intentMessage, issueRpc, outcomeMessage, reportMessage } from '@writ/contracts'
+import { digestOf, openMessage, signMessage } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { at, BrokerStage, until } from './support/broker-stage.ts'
 import { nowSeconds } from './support/world.ts'
@@ -208,6 +208,34 @@ describe('G12: at most one effect', () => {
     expect([status?.n, status?.state, status?.steps[0]?.outcome_digest]).toEqual([n, 'failed', digestOf(failed)])
   })
 
+  test('two replicas share the work: each intent has one token and one plan for each gateway', async () => {
+    const second = await stage.start('ig2')
+    try {
+      stage.succeed()
+      const intents = await Promise.all(Array.from({ length: 40 }, () => stage.intent({ targets: ['d1', 'd3'] })))
+      await Promise.all(intents.map((intent) => stage.send(intent)))
+      for (const intent of intents) {
+        const { n } = await stage.reaches(jtiOf(intent), 'succeeded')
+        expect(n).toBeLessThanOrEqual(7)
+        expect(
+          stage
+            .plansOf(intent)
+            .map(({ gateway_id }) => gateway_id)
+            .sort(),
+        ).toEqual(['g1', 'g2'])
+        expect(stage.callsOf(decideRpc, intent)).toBe(1)
+      }
+      const sources = new Set(
+        (await stage.audit())
+          .filter(({ events }) => events.some(({ type }) => type === 'plan.dispatched'))
+          .map(({ source }) => source.split('/')[1]),
+      )
+      expect([...sources].sort()).toEqual(['ig0', 'ig2'])
+    } finally {
+      await second[Symbol.asyncDispose]()
+    }
+  })
+
   test('an outcome by another gateway, or about a step that is not its own, counts for nothing', async () => {
     const intent = await stage.intent()
     await stage.send(intent)
@@ -254,6 +282,40 @@ describe('decisions', () => {
     const [plan] = stage.plansOf(intent)
     const decision = openMessage((await import('@writ/contracts')).decisionMessage, plan?.decision ?? '').claims
     expect(plan?.earlier.map(digestOf)).toEqual([decision.first])
+  })
+
+  test('the reports that it names go to token-issuer and into the log, many and large ones too', async () => {
+    const state = { text: 'x'.repeat(9000) }
+    const reports = await Promise.all(
+      Array.from({ length: 9 }, (_, n) =>
+        signMessage(stage.signer('gateway', 'g1'), reportMessage, {
+          iss: 'g1',
+          aud: 'writ:eusc-de-east-1',
+          iat: nowSeconds(),
+          device_id: 'd1',
+          state: { ...state, n },
+          observed_at: nowSeconds(),
+          address: '10.0.0.1',
+        }),
+      ),
+    )
+    stage.decide = async (request) => ({
+      ok: true,
+      decision: await stage.decisionOf(request, { reports: reports.map(digestOf) }),
+      reports,
+    })
+    const asked: readonly string[][] = []
+    stage.issue = async (request) => {
+      ;(asked as string[][]).push(request.reports)
+      // The first answer is lost: the second question is made from what the bucket holds.
+      return asked.length === 1 ? undefined : { ok: true, token: await stage.tokenOf(request) }
+    }
+    const intent = await stage.intent()
+    await stage.send(intent)
+    await stage.reaches(jtiOf(intent), 'executing')
+    expect(asked.every((sent) => sent.join() === reports.join())).toBe(true)
+    const documents = (await stage.events()).flatMap(({ documents: some }) => some ?? [])
+    for (const report of reports) expect(documents.find(({ digest }) => digest === digestOf(report))?.jwe).toBeDefined()
   })
 
   test('a decided no of token-issuer ends it, and nothing goes out', async () => {

@@ -5,6 +5,7 @@ import { bootService, type ServiceContext, Teardown } from '@writ/service-kit'
 import { askOver } from './adapters/ask.ts'
 import { bucketKeys } from './adapters/bucket-keys.ts'
 import { Claims } from './adapters/claims.ts'
+import { ControlRecorder } from './adapters/control-recorder.ts'
 import { DecisionFiles } from './adapters/decision-files.ts'
 import { Evidence } from './adapters/evidence.ts'
 import { followIntents } from './adapters/follow-intents.ts'
@@ -13,6 +14,7 @@ import { Papers } from './adapters/papers.ts'
 import { Room } from './adapters/room.ts'
 import { Statuses } from './adapters/statuses.ts'
 import type { Config } from './config.ts'
+import { coalesce } from './core/coalesce.ts'
 import { IntentIndex } from './core/intent-index.ts'
 import { nextMove } from './core/next-move.ts'
 import { advance } from './handlers/advance.ts'
@@ -102,9 +104,9 @@ async function makeParts(
     view: {
       authority,
       twoPerson: enrolment.trust.two_person,
-      catchUp: async () => {
+      catchUp: coalesce(async () => {
         await Promise.all([follower.registry(), follower.control()])
-      },
+      }),
       waitForKey: (check) => follower.waitForKey(check),
       assertCurrent: () => {
         follower.rev()
@@ -199,19 +201,27 @@ async function listen(
 
 /** What is withdrawn, and what attestation-verifier stores. */
 async function hear(
-  { bus, region, follower }: ServiceContext,
+  { bus, region, follower, enrolment, stateDir }: ServiceContext,
   { evidence }: Parts,
   { withdraw: withdrawAll, attested, beside }: Work,
   teardown: Teardown,
 ): Promise<void> {
   const at = subjects(region)
-  teardown.defer(
-    follower.onControl((step) => {
-      beside('a control message is not in the log yet')(evidence.control(step))
-      beside('intents could not be withdrawn')(withdrawAll())
-    }),
-  )
-  await withdrawAll()
+  const { trust } = enrolment
+  const control = await ControlRecorder.open({
+    bus,
+    region,
+    trust,
+    stateDir,
+    record: (step) => evidence.control(step),
+  })
+  const heard = (): void => {
+    beside('control messages are not in the log yet')(control.catchUp())
+    beside('intents could not be withdrawn')(withdrawAll())
+  }
+  teardown.defer(follower.onControl(heard))
+  teardown.defer(bus.onReconnect(heard))
+  heard()
   const attestations = await bus.subscribe(at.stored(at.under('attestation')), ({ subject }) => {
     const [kind, id] = at.idsOf('attestation', subject) ?? []
     if (kind === 'agent' && id !== undefined) beside('an attestation could not be taken')(attested(id))

@@ -4,6 +4,7 @@ import { asMessage, parseJws } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
 import type { IntentRecord } from '../core/intent-record.ts'
 import { rejectedId, statusBody } from '../core/status.ts'
+import { Turns } from '../core/turns.ts'
 import type { Clock, Meter, Sign } from '../ports.ts'
 
 const TRIES_MAX = 8
@@ -22,6 +23,7 @@ export class Statuses {
   readonly #clock: Clock
   readonly #meter: Meter
   readonly #region: string
+  readonly #turns: Turns = new Turns()
   /** What this process stored last under a subject. */
   readonly #known = new Map<string, Said>()
 
@@ -34,15 +36,17 @@ export class Statuses {
   }
 
   /** The status of a record, unless this process has said it. One that somebody stored with a higher `n` is not written over. */
-  async say(record: IntentRecord): Promise<void> {
-    if ((this.#known.get(this.#subject(record))?.n ?? 0) < record.n) await this.sayAnew(record)
+  say(record: IntentRecord): Promise<void> {
+    const subject = this.#subject(record)
+    return this.#turns.take(subject, async () => {
+      if ((this.#known.get(subject)?.n ?? 0) < record.n) await this.#sayNow(subject, record)
+    })
   }
 
   /** The same, said before or not: an agent asked. */
-  async sayAnew(record: IntentRecord): Promise<void> {
-    const compact = await this.#sign(statusMessage, { ...this.#envelope(), ...copy(statusBody(record)) })
-    await this.#storeNewer(this.#subject(record), compact, record.n)
-    this.#meter.state(record.state)
+  sayAnew(record: IntentRecord): Promise<void> {
+    const subject = this.#subject(record)
+    return this.#turns.take(subject, () => this.#sayNow(subject, record))
   }
 
   /** The refusal of a message that owns no `jti`, signed by a key of the subject's agent. */
@@ -67,6 +71,12 @@ export class Statuses {
   async outcome(record: IntentRecord, stepId: string, body: Uint8Array): Promise<void> {
     const subject = subjects(this.#region).status(record.agent_id, record.intent_id, stepId)
     await this.#bus.store(subject, body, { stream: 'STATUS', trace: currentTrace() })
+  }
+
+  async #sayNow(subject: string, record: IntentRecord): Promise<void> {
+    const compact = await this.#sign(statusMessage, { ...this.#envelope(), ...copy(statusBody(record)) })
+    await this.#storeNewer(subject, compact, record.n)
+    this.#meter.state(record.state)
   }
 
   async #storeNewer(subject: string, compact: string, n: number): Promise<void> {

@@ -80,9 +80,12 @@ export class IntentIndex {
     else this.#byAgent.set(record.agent_id, keys)
   }
 
+  /** Records come about in the order in which they were accepted: what is over a minute older than the newest is dropped. */
   #noteStart({ agent_id, accepted_at }: IntentRecord): void {
     const starts = this.#starts.get(agent_id) ?? []
-    starts.push(accepted_at)
-    this.#starts.set(agent_id, starts.slice(-10_000))
+    const recent =
+      (starts[0] ?? accepted_at) > accepted_at - MINUTE_S ? starts : starts.filter((at) => at > accepted_at - MINUTE_S)
+    recent.push(accepted_at)
+    this.#starts.set(agent_id, recent)
   }
 }

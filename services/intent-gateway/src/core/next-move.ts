@@ -17,7 +17,8 @@ export function nextMove(record: LiveRecord, nowSeconds: number): Move {
   const { state, closing } = record
   if (isFinal(state))
     return mayStillChange(record) ? { kind: 'wait', until: Number.POSITIVE_INFINITY } : { kind: 'settle' }
-  if (closing !== undefined) return { kind: 'close', why: closing.why, gateways: closing.gateways }
+  if (closing?.gateways.some((gateway) => !isOver(record, gateway, nowSeconds)))
+    return { kind: 'close', why: closing.why, gateways: closing.gateways }
   if (state === 'needs_approval') return waitUntil(record.approval?.expires ?? 0, nowSeconds)
   if (state === 'needs_attestation') return waitUntil(record.attestation?.expires ?? 0, nowSeconds)
   if (record.plans.length > 0) return followPlans(record, nowSeconds)
@@ -27,6 +28,11 @@ export function nextMove(record: LiveRecord, nowSeconds: number): Move {
 /** A step was redeemed and its gateway has not said how it ended: it still may. */
 export function mayStillChange({ state, steps }: LiveRecord): boolean {
   return state === 'unknown' && steps.some((step) => step.state === 'unknown' && step.ended !== true)
+}
+
+/** A plan that expired before token-issuer agreed to close it ends as every other one does. */
+function isOver({ plans }: LiveRecord, gatewayId: string, nowSeconds: number): boolean {
+  return plans.some(({ gateway_id, exp }) => gateway_id === gatewayId && exp <= nowSeconds)
 }
 
 function waitUntil(expires: number, nowSeconds: number): Move {

@@ -160,6 +160,12 @@ describe('closing', () => {
     expect([record.state, record.closing]).toEqual(['cancelled', undefined])
   })
 
+  test('a cancel that token-issuer never answered does not outlive the plans', () => {
+    const order = closing(out(), 'cancelled', ['g1', 'g2'])
+    expect(nextMove(order, NOW + 300)).toEqual({ kind: 'close', why: 'expired', gateways: ['g1', 'g2'] })
+    expect(closed(order, { why: 'expired' }, unredeemed, NOW + 300).state).toBe('expired')
+  })
+
   test('a cancel of an intent without plans ends it at once', () => {
     expect(closing(fresh(), 'cancelled', ['g1'], { code: 'cancelled', message: 'x' }).state).toBe('cancelled')
   })

@@ -14,7 +14,8 @@ const EXPIRED: Reason = { code: 'expired', message: 'The plan expired before the
 
 /**
  * Has token-issuer claim what is left of some gateways' plans, and takes down what that says of each step. It verifies a cancel, and
- * judges a revoke and an expiry, by itself: until it agrees this is `unavailable`. A cancel that it refuses is dropped.
+ * judges a revoke and an expiry, by itself. A cancel or a revoke that it does not see is dropped: the agent's word was no good, or
+ * the revoke was lifted. An expiry that it does not see yet is asked for again.
  */
 export function close(
   deps: CloseDeps,
@@ -36,7 +37,7 @@ export function close(
       await deps.records.modify(key, (latest) => closed(latest, order, reply.plans, deps.clock.nowSeconds()))
       return
     }
-    if (reply.code === 'unavailable' || reply.code === 'internal' || why !== 'cancelled')
+    if (reply.code === 'unavailable' || reply.code === 'internal' || why === 'expired')
       throw new Fault('unavailable', { message: reply.message })
     await deps.records.modify(key, ({ closing: _, ...latest }) => latest)
   }

@@ -54,7 +54,8 @@ export class Worklist implements AsyncDisposable {
   /** Somebody, perhaps another replica, has changed it: it is looked at when it is due, or when that replica seems to be gone. */
   note(key: string, untilSeconds: number | undefined): void {
     const known = this.#jobs.get(key)
-    if (known?.running === true || this.#ready.has(key)) return
+    // One that failed here has its own next try.
+    if (known?.running === true || (known?.failures ?? 0) > 0 || this.#ready.has(key)) return
     this.#job(key).dueMs = untilSeconds === undefined ? this.#options.nowMs() + STALLED_MS : untilSeconds * 1000
   }
 
