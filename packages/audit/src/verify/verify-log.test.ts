@@ -402,7 +402,7 @@ describe('documents', () => {
     const damaged = (events: NewEvent[]) =>
       events.map((event) => ({
         ...event,
-        documents: event.documents?.map((one) => ({ ...one, jwe: `${one.jwe?.slice(0, -1)}A` })) ?? [],
+        documents: event.documents?.map((one) => ({ ...one, jwe: `${one.jwe?.slice(0, -12)}AAAAAAAAAAAA` })) ?? [],
       }))
     expect(await verdictsOf({ edit: { intent: damaged } }, { subjectKeys })).toContain('document_invalid')
   })

@@ -1,0 +1,96 @@
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { formatVkey, writeSubjectKeysFile } from '@writ/audit'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { ORIGIN, pins, plant, REGION, seal, subjectKeys, vkeys } from '../../../audit/src/testing/plant-log.ts'
+import { runCli } from '../program.ts'
+
+let made: string
+let dir: string
+beforeAll(async () => {
+  made = await mkdtemp(join(tmpdir(), 'writ-cli-log-'))
+  const { messages, opening } = await plant()
+  await seal(made, opening, [messages])
+})
+afterAll(() => rm(made, { recursive: true, force: true }))
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'writ-cli-verify-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+async function writ(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const written = { out: '', err: '' }
+  const code = await runCli(['--home', join(dir, 'home'), ...args], {
+    out: { write: (text) => (written.out += text) },
+    err: { write: (text) => (written.err += text) },
+  })
+  return { code, ...written }
+}
+
+const vkey = () => formatVkey(vkeys[0] as (typeof vkeys)[number])
+
+async function trustFile(content: object): Promise<string> {
+  const path = join(dir, 'trust.json')
+  await writeFile(path, JSON.stringify(content))
+  return path
+}
+
+test('a copy of the folder verifies with only the key and the pins', async () => {
+  await cp(made, join(dir, 'copy'), { recursive: true })
+  const trust = await trustFile({ ...pins })
+  const { code, out, err } = await writ('audit', 'verify', join(dir, 'copy'), '--vkey', vkey(), '--trust', trust)
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(out).toContain('documents  13, of which 6 are sealed')
+  expect(out.trimEnd().split('\n').at(-1)).toMatch(/^VERIFIED: the log audit\.example/)
+})
+
+test('an enrolment package pins the log key too, and the local plane everything', async () => {
+  const trust = await trustFile({ kind: 'agent', trust: { ...pins, log_vkeys: [vkey()], two_person: [] } })
+  expect((await writ('audit', 'verify', made, '--trust', trust)).code).toBe(0)
+  await mkdir(join(dir, 'home'))
+  const local = { region: REGION, trust: pins, store_dir: made, log_origin: ORIGIN, log_vkey: vkey() }
+  await writeFile(join(dir, 'home', 'local.json'), JSON.stringify(local))
+  const { code, out } = await writ('audit', 'verify', '--json')
+  expect(code).toBe(0)
+  expect(JSON.parse(out)).toMatchObject({ ok: true, origin: ORIGIN, size: 20, findings: [] })
+})
+
+test('a log that does not verify ends with 6 and names what is wrong', async () => {
+  await cp(made, join(dir, 'copy'), { recursive: true })
+  const bundle = join(dir, 'copy', ORIGIN, 'tile/entries/000.p/20')
+  const bytes = await readFile(bundle)
+  bytes[5000] = (bytes[5000] as number) ^ 1
+  await rm(bundle)
+  await writeFile(bundle, bytes)
+  const trust = await trustFile({ ...pins })
+  const args = ['audit', 'verify', join(dir, 'copy'), '--vkey', vkey(), '--trust', trust]
+  const people = await writ(...args)
+  expect(people.code).toBe(6)
+  expect(people.out).toMatch(/entry_altered {2}leaf \d+/)
+  expect(people.out.trimEnd().split('\n').at(-1)).toMatch(/^NOT VERIFIED/)
+  const machine = await writ('--json', ...args)
+  expect(machine.code).toBe(6)
+  const found = JSON.parse(machine.out) as { ok: boolean; findings: { verdict: string }[] }
+  expect([found.ok, found.findings[0]?.verdict]).toEqual([false, 'entry_altered'])
+})
+
+test('opens sealed documents with a file of keys', async () => {
+  const file = join(dir, 'keys.json')
+  await writeSubjectKeysFile(
+    file,
+    [...subjectKeys].map(([kid, key]) => ({ kid, key })),
+  )
+  const trust = await trustFile({ ...pins, log_vkeys: [vkey()] })
+  const { code, out } = await writ('audit', 'verify', made, '--trust', trust, '--subject-keys', file, '--complete')
+  expect(code).toBe(0)
+  expect(out).toContain('of which 0 are sealed')
+})
+
+test('a folder without a log, and pins that cannot be read, are no verdict', async () => {
+  const trust = await trustFile({ ...pins })
+  expect((await writ('audit', 'verify', dir, '--vkey', vkey(), '--trust', trust)).code).toBe(4)
+  expect((await writ('audit', 'verify', made, '--trust', join(dir, 'none'))).code).toBe(4)
+  expect((await writ('audit', 'verify', made, '--trust', trust)).code).toBe(3)
+  expect((await writ('audit', 'verify', made)).code).toBe(4)
+})
