@@ -31,7 +31,7 @@ function once<A extends unknown[], R>(
 ): (...args: A) => Promise<Awaited<R> | undefined> {
   let first = true
   return async (...args) => {
-    if (!first) return play(...args)
+    if (!first) return await play(...args)
     first = false
     await before()
     return undefined

@@ -514,6 +514,22 @@ describe('withdrawing', () => {
   })
 })
 
+describe('control messages', () => {
+  test('are recorded once each, valid and void, from the genesis on', async () => {
+    await stage.voidControl()
+    const seq = await stage.control({ command: 'revoke', scope: 'agent', id: 'nobody' })
+    await until(async () => (await stage.events()).some(({ detail }) => detail?.['seq'] === seq))
+    const recorded = (await stage.audit())
+      .filter(({ source }) => source.startsWith('intent-gateway/ig0/'))
+      .flatMap(({ events }) => events)
+      .filter(({ type }) => type.startsWith('control.'))
+    const seqs = recorded.map(({ detail }) => Number(detail?.['seq']))
+    expect(seqs).toEqual(Array.from({ length: seq }, (_, index) => index + 1))
+    expect(recorded.map(({ type }) => type).slice(-2)).toEqual(['control.void', 'control.applied'])
+    expect(recorded[0]).toMatchObject({ detail: { command: 'genesis' }, documents: [{ typ: 'writ-control+jwt' }] })
+  })
+})
+
 describe('a try that ended without effect', () => {
   test('lets the next one be claimed, and is not the end', async () => {
     const obligations = { ttl_s: 300, max_uses: 2, max_run_s: 900, stop_on_failure: false }
@@ -577,11 +593,24 @@ describe('G4: audit before effect', () => {
     await stage.send(intent)
     await until(() => stage.callsOf(issueRpc, intent) > 0)
     // Longer than the record may take: what gave up waiting for it must not publish either.
-    await expect(until(() => stage.plansOf(intent).length > 0, 12_000)).rejects.toThrow('not within')
+    await expect(until(() => stage.plansOf(intent).length > 0, 7000)).rejects.toThrow('not within')
     expect((await stage.status(jtiOf(intent)))?.state).not.toBe('executing')
+    // Withdrawing does not wait for audit.
+    const other = await stage.intent()
+    await stage.send(other)
+    await stage.reaches(jtiOf(other), 'accepted', 'approved')
+    await stage.send(await stage.cancel(other))
+    await stage.reaches(jtiOf(other), 'cancelled')
     await restore()
     await stage.reaches(jtiOf(intent), 'executing')
     await until(() => stage.plansOf(intent).length > 0)
+    expect(stage.plansOf(other)).toEqual([])
+    const dispatched = (await stage.events()).filter(
+      ({ type, intent_digest }) => type === 'plan.dispatched' && intent_digest === digestOf(intent),
+    )
+    expect(dispatched.map(({ detail }) => detail?.['plan_digest'])).toEqual(
+      stage.plans.filter(({ plan }) => plan.intent === intent).map(({ digest }) => digest),
+    )
   })
 })
 

@@ -264,6 +264,13 @@ export class BrokerStage implements AsyncDisposable {
     return seq
   }
 
+  /** A message in CONTROL that nobody who may has signed: void, and part of the chain. */
+  async voidControl(): Promise<void> {
+    const operator = await this.bus('operator', 'root')
+    const { seq } = await operator.store(at.control('root'), 'not a message', { stream: 'CONTROL' })
+    this.#controlSeq = seq
+  }
+
   async command(kind: RecordKind, id: string, record: unknown, changes: object = {}, by = this.root): Promise<string> {
     const iat = nowSeconds()
     const version = (this.#versions.get(`${kind}.${id}`) ?? 0) + 1

@@ -124,6 +124,7 @@ async function makeParts(
 interface Work {
   readonly worklist: Worklist
   readonly kick: (key: string) => void
+  readonly kickNow: (key: string) => void
   readonly withdraw: () => Promise<void>
   readonly attested: (agentId?: string) => Promise<void>
   /** Beside the work: what fails is reported. */
@@ -134,7 +135,7 @@ function makeWork({ bus, log }: ServiceContext, parts: Parts): Work {
   const beside = (what: string) => (work: Promise<void>) => {
     work.catch((err: unknown) => log.warn({ err }, what))
   }
-  const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait') }
+  const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait'), made: new Map() }
   const worklist: Worklist = new Worklist({
     advance: advance({
       ...deps,
@@ -152,11 +153,13 @@ function makeWork({ bus, log }: ServiceContext, parts: Parts): Work {
     nowMs: () => Date.now(),
   })
   const kick = (key: string): void => worklist.kick(key)
+  const kickNow = (key: string): void => worklist.kick(key, true)
   return {
     worklist,
     kick,
+    kickNow,
     beside,
-    withdraw: withdraw({ ...parts, kick }),
+    withdraw: withdraw({ ...parts, kickNow }),
     attested: takeAttestation({ ...parts, kick }),
   }
 }
@@ -193,7 +196,7 @@ async function listen(
   }
   for (const running of [
     ...(await serve(context, config, parts, kick)),
-    ...consume(context, config, parts, kick, catchUp),
+    ...consume(context, config, parts, work, catchUp),
   ])
     teardown.defer(() => running.stop())
   health.check('intents', () => (parts.room.free ? undefined : 'The bucket of intents is nearly full.'))
@@ -265,11 +268,12 @@ function consume(
   { bus, region, log, refused, refusedFiles }: ServiceContext,
   { inFlightMax }: Config,
   parts: Parts,
-  kick: (key: string) => void,
+  { kick, kickNow }: Work,
   catchUp: () => Promise<void>,
 ): readonly Stoppable[] {
   const keep = (digest: string, body: Uint8Array): Promise<void> => refusedFiles.keep(digest, body)
-  const deps = { ...parts, region, log, kick, catchUp, keep, refusals: refused }
+  const reportLate = (err: unknown): void => log.warn({ err }, 'evidence is not in the log yet')
+  const deps = { ...parts, region, log, kick, kickNow, reportLate, catchUp, keep, refusals: refused }
   const intents = takeIntent({ ...deps, takeCancel: takeCancel(deps), hasRoom: () => parts.room.free })
   const common = { consumer: 'intent-gateway', inFlightMax }
   return [

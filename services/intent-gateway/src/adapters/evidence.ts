@@ -24,8 +24,6 @@ import type { LiveRecord } from '../core/intent-record.ts'
 import type { DecisionFile } from './decision-files.ts'
 import type { Paper, Papers } from './papers.ts'
 
-const DURABLE_WITHIN_MS = 10_000
-
 /** What went out to a gateway, and everything it rests on. */
 export interface DispatchedPlan {
   readonly planDigest: string
@@ -66,14 +64,18 @@ export class Evidence {
     })
     await Promise.all([
       this.#judgedBy(record),
-      this.#papers.recordAlways(event, intent === undefined ? [] : [paper(intentMessage, intent, record)]),
+      this.#papers.once(
+        `end ${record.digest}`,
+        event,
+        intent === undefined ? [] : [paper(intentMessage, intent, record)],
+      ),
     ])
   }
 
   /** A message that owns no `jti`, signed by a key of the agent in its subject. */
   refused(agentId: string, digest: string, statusId: string, reason: Reason): Promise<void> {
     const fields = { agent_id: agentId, intent_id: statusId, intent_digest: digest, reasons: [reason.code] }
-    return this.#papers.always(auditEvent('intent.refused', fields), DURABLE_WITHIN_MS)
+    return this.#papers.once(`refusal ${digest} ${reason.code}`, auditEvent('intent.refused', fields))
   }
 
   /** A decision with the reports and attestation results that it names. */
@@ -89,7 +91,7 @@ export class Evidence {
 
   approvalRequested(record: LiveRecord, shown: string, approvers: readonly string[]): Promise<void> {
     const detail = { decision_digest: shown, approvers: [...approvers], typ: approvalRequestMessage.typ }
-    return this.#papers.always(auditEvent('approval.requested', { ...this.#fields(record), detail }))
+    return this.#papers.once(`request ${shown}`, auditEvent('approval.requested', { ...this.#fields(record), detail }))
   }
 
   approval(record: LiveRecord, approver: FiledRecord<'approver'>, jws: string, verdict: string): Promise<void> {
@@ -114,8 +116,9 @@ export class Evidence {
     })
     const gateways = plans.map(({ token }) => this.#authority.trust.record('gateway', token.aud))
     await Promise.all([this.accepted(record, intent), this.records(gateways), ...papers])
-    const events = plans.map((plan) => this.#dispatchedEvent(record, plan))
-    await Promise.all(events.map((event) => this.#papers.always(event, DURABLE_WITHIN_MS)))
+    await Promise.all(
+      plans.map((plan) => this.#papers.once(`dispatch ${plan.planDigest}`, this.#dispatchedEvent(record, plan))),
+    )
   }
 
   /** An outcome as its gateway signed it. `late`: another one counts, or its intent is settled; then it is named and not kept. */
@@ -141,7 +144,7 @@ export class Evidence {
     const detail = { step_id, outcome_digest: digest, late: true }
     const reasons = reason === undefined ? [] : [reason.code]
     const fields = { gateway_id: iss, device_id, plan_id, intent_digest, reasons, detail }
-    return this.#papers.always(outcomeEvent(outcome, fields))
+    return this.#papers.once(digest, outcomeEvent(outcome, fields))
   }
 
   /** A record as it is filed, or before its first use in this chain. Public keys stand in the clear, so that signatures can be judged. */
@@ -172,9 +175,8 @@ export class Evidence {
     if (step.kind === 'withheld') return Promise.resolve()
     const { seq, digest } = step
     if (step.kind === 'void') {
-      return this.#papers.always(
-        auditEvent('control.void', { reasons: [step.reason.code], detail: { seq, body_sha256: digest } }),
-      )
+      const detail = { seq, body_sha256: digest }
+      return this.#papers.once(`control ${seq}`, auditEvent('control.void', { reasons: [step.reason.code], detail }))
     }
     const { command } = step.control
     const detail = { seq, digest, command, ...('scope' in step.control && { scope: step.control.scope }) }

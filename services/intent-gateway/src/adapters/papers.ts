@@ -1,5 +1,5 @@
 import { type NewEvent, type SubjectKeys, sealDocument } from '@writ/audit'
-import type { EventDocument, Message } from '@writ/contracts'
+import { type EventDocument, Fault, type Message } from '@writ/contracts'
 import { digestOf } from '@writ/keys'
 import { spread } from '../core/paper-events.ts'
 import type { AuditLog, Clock } from '../ports.ts'
@@ -12,6 +12,8 @@ export interface Paper {
 }
 
 const REMEMBERED_MAX = 200_000
+/** Longer than this nothing waits for the log; what was recorded stays on its way there. */
+const DURABLE_WITHIN_MS = 5000
 
 /**
  * The documents that this service records, each once in the chain of this boot and before anything that rests on it: a plan's must
@@ -21,7 +23,7 @@ export class Papers {
   readonly keys: SubjectKeys
   readonly #audit: AuditLog
   readonly #clock: Clock
-  /** Digests that are in the chain, or on their way. */
+  /** What is in the chain, or on its way, by digest. */
   readonly #recorded = new Map<string, Promise<void>>()
 
   constructor(audit: AuditLog, keys: SubjectKeys, clock: Clock) {
@@ -32,47 +34,52 @@ export class Papers {
 
   /**
    * Resolves when every paper is durable in this chain. `event` carries those that were not there yet, and is not recorded when all
-   * were. Throws Fault `unavailable`: nothing may rest on them.
+   * were. Throws Fault `unavailable`, at the latest after 5 s: nothing may rest on them yet. What is on its way stays so, and who asks
+   * again waits for the same.
    */
-  async record(event: NewEvent, papers: readonly Paper[]): Promise<void> {
-    for (;;) {
-      const missing = papers.filter(({ jws }) => !this.#recorded.has(digestOf(jws)))
-      if (missing.length > 0) this.#begin(event, missing)
-      const before = papers.map(({ jws }) => this.#recorded.get(digestOf(jws)) ?? Promise.resolve())
-      const settled = await Promise.allSettled(before)
-      // One that somebody else had begun and that failed is ours to try now; our own failure is the caller's.
-      const failed = settled.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
-      if (failed === undefined) return
-      if (missing.length > 0) throw failed.reason
-    }
+  record(event: NewEvent, papers: readonly Paper[]): Promise<void> {
+    const names = papers.map(({ jws }) => digestOf(jws))
+    const missing = papers.filter((_, index) => !this.#recorded.has(names[index] ?? ''))
+    if (missing.length > 0)
+      this.#begin(
+        missing.map(({ jws }) => digestOf(jws)),
+        this.#write(event, missing),
+      )
+    return this.#durable(names)
   }
 
-  /** Records an event whatever was recorded before, with those of the papers that were not. */
-  async recordAlways(event: NewEvent, papers: readonly Paper[]): Promise<void> {
+  /** Records an event once under a name, with those of the papers that were not there yet. */
+  once(name: string, event: NewEvent, papers: readonly Paper[] = []): Promise<void> {
     const missing = papers.filter(({ jws }) => !this.#recorded.has(digestOf(jws)))
-    if (missing.length === 0) await this.always(event)
-    await this.record(event, papers)
-  }
-
-  /** Records an event that carries none. */
-  always(event: NewEvent, timeoutMs?: number): Promise<void> {
-    return this.#audit.record([event], timeoutMs)
+    if (!this.#recorded.has(name))
+      this.#begin([name, ...missing.map(({ jws }) => digestOf(jws))], this.#write(event, missing))
+    return this.#durable([name, ...papers.map(({ jws }) => digestOf(jws))])
   }
 
   pseudonym(user: string): string {
     return this.keys.pseudonym(user)
   }
 
-  #begin(event: NewEvent, papers: readonly Paper[]): void {
-    const done = this.#write(event, papers)
-    for (const { jws } of papers) this.#recorded.set(digestOf(jws), done)
+  #begin(names: readonly string[], done: Promise<void>): void {
+    for (const name of names) this.#recorded.set(name, done)
     done.catch(() => {
-      for (const { jws } of papers) if (this.#recorded.get(digestOf(jws)) === done) this.#recorded.delete(digestOf(jws))
+      for (const name of names) if (this.#recorded.get(name) === done) this.#recorded.delete(name)
     })
     for (const oldest of this.#recorded.keys()) {
       if (this.#recorded.size <= REMEMBERED_MAX) break
       this.#recorded.delete(oldest)
     }
+  }
+
+  async #durable(names: readonly string[]): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Fault('unavailable', { message: 'The audit record is not durable yet.' }))
+      }, DURABLE_WITHIN_MS)
+    })
+    const all = Promise.all(names.map((name) => this.#recorded.get(name) ?? Promise.resolve()))
+    await Promise.race([all, late]).finally(() => clearTimeout(timer))
   }
 
   async #write(event: NewEvent, papers: readonly Paper[]): Promise<void> {

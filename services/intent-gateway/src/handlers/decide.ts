@@ -8,7 +8,7 @@ import type { IntentRecords } from '../adapters/intent-records.ts'
 import { approvalKey, type LiveRecord, type NumberedDecision, stateKey } from '../core/intent-record.ts'
 import { stepsOf } from '../core/routes.ts'
 import { touchedByRecord } from '../core/touched.ts'
-import { decided, ended, waitsForApproval, waitsForAttestation } from '../core/transitions.ts'
+import { attested, decided, ended, waitsForApproval, waitsForAttestation } from '../core/transitions.ts'
 import type { Ask, AuthorityView, Clock } from '../ports.ts'
 import type { SendOut } from './dispatch.ts'
 
@@ -38,6 +38,8 @@ interface Case {
   readonly first: NumberedDecision | undefined
   readonly count: number
   readonly attested: boolean
+  /** Digest of the attestation result that the last decision was given. */
+  readonly tried: string | undefined
 }
 
 /** One decision about an intent, and what follows from it. `again`: it must be decided once more, from the case it returns. */
@@ -54,7 +56,7 @@ export function decide(deps: DecideDeps): (record: LiveRecord) => Promise<void> 
     deps.beside(deps.evidence.accepted(record, intent))
     const verified = await judge(deps, record, intent)
     const { first, count } = record.decisions
-    let next: Case = { key, record, intent, verified, first, count, attested: record.attested }
+    let next: Case = { key, record, intent, verified, first, count, attested: record.attested, tried: undefined }
     for (let rounds = 0; rounds < ROUNDS_MAX; rounds++) {
       const round = await decideOnce(deps, next)
       if (round.kind === 'done') return
@@ -108,7 +110,12 @@ async function decideOnce(deps: DecideDeps, now: Case): Promise<Round> {
     first === undefined
       ? { ...file, n: 1, digest: digestOf(file.decision) }
       : await deps.files.append(now.key, now.count + 1, file)
-  const after = { ...now, first: first ?? { n: stored.n, digest: stored.digest }, count: stored.n }
+  const after = {
+    ...now,
+    first: first ?? { n: stored.n, digest: stored.digest },
+    count: stored.n,
+    tried: attestation === undefined ? undefined : digestOf(attestation),
+  }
   deps.beside(deps.evidence.decided(record, file, decision))
   return follow(deps, after, stored, decision)
 }
@@ -128,9 +135,11 @@ async function follow(deps: DecideDeps, now: Case, stored: NumberedFile, decisio
       const demand = decision.obligations.attestation
       if (demand === undefined) throw broken('The decision waits for an attestation that it does not describe.')
       // A result that is stored already may do.
-      if (!now.attested && (await deps.attestationOf(record.agent_id)) !== undefined)
-        return { kind: 'again', next: { ...now, attested: true } }
+      if (await isNewer(deps, now)) return { kind: 'again', next: { ...now, attested: true } }
       await change((latest) => waitsForAttestation(latest, decision, demand))
+      // One that was stored in between found nobody waiting for it.
+      if (await isNewer(deps, now))
+        await deps.records.modify(key, (latest) => attested(latest, deps.clock.nowSeconds()))
       return { kind: 'done' }
     }
     case 'needs_approval': {
@@ -153,6 +162,12 @@ async function follow(deps: DecideDeps, now: Case, stored: NumberedFile, decisio
         ? { kind: 'again', next: now }
         : { kind: 'done' }
   }
+}
+
+/** Whether there is a result that the last decision was not given. */
+async function isNewer({ attestationOf }: DecideDeps, { record, tried }: Case): Promise<boolean> {
+  const latest = await attestationOf(record.agent_id)
+  return latest !== undefined && digestOf(latest) !== tried
 }
 
 /** Nobody has ended it, or taken it further, since it was read. */

@@ -5,7 +5,7 @@ import type { DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
-import { type LiveRecord, type NumberedDecision, type PlanRecord, stateKey } from '../core/intent-record.ts'
+import { isFinal, type LiveRecord, type NumberedDecision, type PlanRecord, stateKey } from '../core/intent-record.ts'
 import { gatewaysOf } from '../core/routes.ts'
 import { decided, dispatched, planned, type RoutedStep } from '../core/transitions.ts'
 import type { Ask, AuthorityView, Clock, Sign } from '../ports.ts'
@@ -22,6 +22,8 @@ export interface DispatchDeps {
   readonly clock: Clock
   readonly bus: Pick<Bus, 'store'>
   readonly beside: (work: Promise<void>) => void
+  /** Plans that were made and wait for the log or the bus, by their digest. */
+  readonly made: Map<string, Outgoing>
 }
 
 /** An intent that may go out: the steps as they are routed now, and which decision was the first. */
@@ -64,27 +66,39 @@ export function sendOut(deps: DispatchDeps): SendOut {
   }
 }
 
-/** Plans that are recorded and may not be out are made and sent again. */
+/** Plans that are recorded and may not be out are sent again: the same bytes, or after a restart others of the same ids and tokens. */
 export function dispatchAgain(deps: DispatchDeps): (record: LiveRecord, gateways: readonly string[]) => Promise<void> {
   return async (record, gateways) => {
-    const key = stateKey(record.agent_id, record.intent_id)
-    const intent = await deps.records.intent(key)
-    const { first, count } = record.decisions
-    const last = await deps.files.read(key, count)
-    if (first === undefined || last === undefined)
-      throw new Fault('internal', { message: 'The decision of a recorded plan is not there.' })
-    const allowed: Allowed = { key, record, intent, steps: record.steps, first, count }
-    const tokens = await Promise.all(gateways.map((gateway) => tokenFor(deps, allowed, last, gateway)))
-    if (tokens.includes('again'))
-      throw new Fault('unavailable', { message: 'The token of a recorded plan is not to be had.' })
-    const plans = await Promise.all(tokens.map((token) => buildPlan(deps, allowed, last, token)))
-    const change = await deps.records.modify(key, (latest) =>
-      latest.closing === undefined && latest.plans.some(({ out }) => out !== true)
-        ? planned(latest, plans.map(recordOf), latest.steps, latest.max_uses)
-        : latest,
-    )
-    if (change !== undefined && change.after !== change.before) await publish(deps, change.after, intent, plans)
+    const made = record.plans
+      .filter(({ out }) => out !== true)
+      .flatMap(({ plan_digest }) => deps.made.get(plan_digest) ?? [])
+    if (made.length === gateways.length) {
+      const key = stateKey(record.agent_id, record.intent_id)
+      await publish(deps, record, await deps.records.intent(key), made)
+      return
+    }
+    await makeAgain(deps, record, gateways)
   }
+}
+
+async function makeAgain(deps: DispatchDeps, record: LiveRecord, gateways: readonly string[]): Promise<void> {
+  const key = stateKey(record.agent_id, record.intent_id)
+  const intent = await deps.records.intent(key)
+  const { first, count } = record.decisions
+  const last = await deps.files.read(key, count)
+  if (first === undefined || last === undefined)
+    throw new Fault('internal', { message: 'The decision of a recorded plan is not there.' })
+  const allowed: Allowed = { key, record, intent, steps: record.steps, first, count }
+  const tokens = await Promise.all(gateways.map((gateway) => tokenFor(deps, allowed, last, gateway)))
+  if (tokens.includes('again'))
+    throw new Fault('unavailable', { message: 'The token of a recorded plan is not to be had.' })
+  const plans = await Promise.all(tokens.map((token) => buildPlan(deps, allowed, last, token)))
+  const change = await deps.records.modify(key, (latest) =>
+    latest.closing === undefined && latest.plans.some(({ out }) => out !== true)
+      ? planned(latest, plans.map(recordOf), latest.steps, latest.max_uses)
+      : latest,
+  )
+  if (change !== undefined && change.after !== change.before) await publish(deps, change.after, intent, plans)
 }
 
 async function publish(
@@ -93,16 +107,21 @@ async function publish(
   intent: string,
   plans: readonly Outgoing[],
 ): Promise<void> {
+  keep(deps.made, plans)
   await deps.evidence.dispatched(record, intent, plans)
+  const key = stateKey(record.agent_id, record.intent_id)
+  const latest = deps.records.index.get(key)?.record
+  // It may have been cancelled while it waited for the log.
+  if (latest === undefined || isFinal(latest.state) || latest.closing !== undefined) return
   const at = subjects(deps.view.authority.region)
   await Promise.all(
     plans.map(({ plan, compact }) =>
       deps.bus.store(at.plan(plan.gateway_id), compact, { stream: 'PLANS', trace: currentTrace() }),
     ),
   )
+  for (const { planDigest } of plans) deps.made.delete(planDigest)
   const ids = plans.map(({ plan }) => plan.plan_id)
-  const key = stateKey(record.agent_id, record.intent_id)
-  const change = await deps.records.modify(key, (latest) => dispatched(latest, ids))
+  const change = await deps.records.modify(key, (now) => dispatched(now, ids))
   if (change !== undefined) await deps.statuses.say(change.after)
 }
 
@@ -127,6 +146,16 @@ async function tokenFor(
   if (reply.ok) return reply.token
   if (reply.again) return 'again'
   throw new Fault(reply.code, { message: reply.message })
+}
+
+const MADE_MAX = 1000
+
+function keep(made: Map<string, Outgoing>, plans: readonly Outgoing[]): void {
+  for (const plan of plans) made.set(plan.planDigest, plan)
+  for (const oldest of made.keys()) {
+    if (made.size <= MADE_MAX) return
+    made.delete(oldest)
+  }
 }
 
 function recordOf({ plan, planDigest, token }: Outgoing): PlanRecord {

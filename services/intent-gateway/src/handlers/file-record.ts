@@ -11,13 +11,14 @@ import {
   SIGNER_KINDS,
   subjects,
 } from '@writ/contracts'
-import { digestOf, requestDigest } from '@writ/keys'
+import { requestDigest } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import { checkFiling, verifyCommand } from '../core/check-command.ts'
 import type { AuthorityView, Clock, Log, Sign } from '../ports.ts'
 import { result } from './answer.ts'
+import { soon } from './soon.ts'
 
 export interface FileRecordDeps {
   readonly region: string
@@ -36,7 +37,6 @@ type Outcome =
 
 const TRIES_MAX = 8
 const BODY_BYTES_MAX = (1 + COSIGNS_MAX) * (DOCUMENT_BYTES_MAX + 1)
-const DURABLE_WITHIN_MS = 5000
 
 /**
  * Files an operator's command: the exact lines, under `registry.<kind>.<id>`, and only if nobody has filed another version since it was
@@ -117,14 +117,8 @@ async function store(deps: FileRecordDeps, filed: FiledValue, seq: number): Prom
 
 /** The record stands whatever becomes of its evidence, which comes again before its first use. */
 async function recorded({ evidence, log }: FileRecordDeps, { value }: FiledValue): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, DURABLE_WITHIN_MS)
-  })
-  const durable = evidence.filed(value).catch((error: unknown) => {
-    log.warn({ err: error, digest: digestOf(value.split('\n')[0] ?? '') }, 'a filed record is not in the log yet')
-  })
-  await Promise.race([durable, late]).finally(() => clearTimeout(timer))
+  const report = (err: unknown): void => log.warn({ err }, 'a filed record is not in the log yet')
+  await soon(evidence.filed(value), report).catch(report)
 }
 
 function streamOf(kind: RecordKind): 'SIGNERS' | 'REGISTRY' {

@@ -13,7 +13,8 @@ export interface TakeCancelDeps {
   readonly records: IntentRecords
   readonly statuses: Statuses
   readonly clock: Clock
-  readonly kick: (key: string) => void
+  /** Withdrawing waits for nothing that waits for the log. */
+  readonly kickNow: (key: string) => void
 }
 
 /** Takes a cancel whose signature is by a key of the agent. Throws the Fault of the first check that fails. */
@@ -43,7 +44,7 @@ export function takeCancel(deps: TakeCancelDeps): TakeCancel {
         const gateways = gatewaysOf(latest.plans.length > 0 ? latest.plans : latest.steps)
         return closing(latest, 'cancelled', gateways, CANCELLED)
       })
-      deps.kick(key)
+      deps.kickNow(key)
     } else await deps.statuses.sayAnew(record)
   }
 }

@@ -14,6 +14,7 @@ import { rejectedId } from '../core/status.ts'
 import { accepted } from '../core/transitions.ts'
 import { Turns } from '../core/turns.ts'
 import type { AuthorityView, Clock, Meter, Refusals } from '../ports.ts'
+import { soon } from './soon.ts'
 import type { TakeCancel } from './take-cancel.ts'
 
 export interface TakeIntentDeps {
@@ -28,6 +29,8 @@ export interface TakeIntentDeps {
   /** Whether the bucket `intents` has room for new intents. */
   readonly hasRoom: () => boolean
   readonly kick: (key: string) => void
+  /** Hears of evidence that did not reach the log in time. */
+  readonly reportLate: (error: unknown) => void
 }
 
 /** A no that is decided, though its code says that it may be otherwise later. */
@@ -148,5 +151,5 @@ async function refuse(deps: TakeIntentDeps, agentId: string, body: Uint8Array, r
     return
   }
   await deps.statuses.refuse(agentId, digest, reason)
-  await deps.evidence.refused(agentId, digest, rejectedId(digest), reason)
+  await soon(deps.evidence.refused(agentId, digest, rejectedId(digest), reason), deps.reportLate)
 }

@@ -8,6 +8,7 @@ import type { Statuses } from '../adapters/statuses.ts'
 import { type IntentRecord, isDone } from '../core/intent-record.ts'
 import { type OutcomeEffect, takeOutcome as take } from '../core/take-outcome.ts'
 import type { Ask, AuthorityView, Clock, Meter, Refusals } from '../ports.ts'
+import { soon } from './soon.ts'
 
 export interface TakeOutcomeDeps {
   readonly view: AuthorityView
@@ -19,6 +20,8 @@ export interface TakeOutcomeDeps {
   readonly clock: Clock
   readonly ask: Ask
   readonly kick: (key: string) => void
+  /** Hears of evidence that did not reach the log in time. */
+  readonly reportLate: (error: unknown) => void
   /** Reads the bucket to its end: another replica may have recorded the plan a moment ago. */
   readonly catchUp: () => Promise<void>
 }
@@ -75,7 +78,7 @@ async function count(
   await deps.statuses.outcome(after, claims.step_id, body)
   await deps.statuses.say(after)
   if (effect === 'try-ended') await nextTry(deps, jws.compact)
-  await deps.evidence.outcome(after, claims, jws.compact)
+  await soon(deps.evidence.outcome(after, claims, jws.compact), deps.reportLate)
   deps.meter.outcome(claims.state)
   deps.kick(key)
 }
@@ -112,14 +115,14 @@ function checkPlan(record: IntentRecord, gatewayId: string, outcome: Outcome): v
 
 /** Its intent is settled, or another outcome counts. One that is said again changes nothing; another is named in the log. */
 async function late(
-  { evidence, meter }: TakeOutcomeDeps,
+  { evidence, meter, reportLate }: TakeOutcomeDeps,
   record: IntentRecord,
   outcome: Outcome,
   digest: string,
 ): Promise<void> {
   const step = record.steps.find(({ step_id }) => step_id === outcome.step_id)
   if (step?.outcome_digest === digest || outcome.state === 'started') return
-  await evidence.lateOutcome(outcome, digest)
+  await soon(evidence.lateOutcome(outcome, digest), reportLate)
   meter.outcome('late')
 }
 

@@ -7,7 +7,8 @@ import type { AuthorityView } from '../ports.ts'
 export interface WithdrawDeps {
   readonly view: AuthorityView
   readonly records: IntentRecords
-  readonly kick: (key: string) => void
+  /** Withdrawing waits for nothing that waits for the log. */
+  readonly kickNow: (key: string) => void
 }
 
 /**
@@ -23,7 +24,7 @@ export function withdraw(deps: WithdrawDeps): () => Promise<void> {
         const now = withdrawn(deps.view, latest)
         return now === undefined ? latest : closing(latest, 'revoked', now.gateways, now.reason)
       })
-      deps.kick(key)
+      deps.kickNow(key)
     }
   }
 }

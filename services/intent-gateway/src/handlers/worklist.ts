@@ -4,7 +4,7 @@ export interface WorklistOptions {
   readonly advance: (key: string) => Promise<number>
   readonly onFailure: (key: string, error: unknown) => void
   readonly nowMs: () => number
-  /** Intents in hand at a time. Absent: 64. */
+  /** Intents in hand at a time. Absent: 256. */
   readonly inHandMax?: number
 }
 
@@ -42,11 +42,12 @@ export class Worklist implements AsyncDisposable {
     return this.#jobs.size
   }
 
-  /** There is something to do with it now. */
-  kick(key: string): void {
+  /** There is something to do with it now. `urgent`: it does not wait for a free hand, since those in hand may wait for the log. */
+  kick(key: string, urgent = false): void {
     const job = this.#job(key)
     job.dueMs = 0
     if (job.running) job.again = true
+    else if (urgent && !this.#stopped) this.#run(key, job)
     else this.#ready.add(key)
     this.#fill()
   }
@@ -84,13 +85,13 @@ export class Worklist implements AsyncDisposable {
 
   #fill(): void {
     for (const key of this.#ready) {
-      if (this.#stopped || this.#running.size >= (this.#options.inHandMax ?? 64)) return
-      this.#ready.delete(key)
+      if (this.#stopped || this.#running.size >= (this.#options.inHandMax ?? 256)) return
       this.#run(key, this.#job(key))
     }
   }
 
   #run(key: string, job: Job): void {
+    this.#ready.delete(key)
     job.running = true
     job.again = false
     const done: Promise<void> = this.#work(key, job).finally(() => {
