@@ -26,9 +26,9 @@ async function restart(): Promise<void> {
 
 /** Calls `before` once, at the first call; from then on `play` alone. */
 function once<A extends unknown[], R>(
-  play: (...args: A) => R,
+  play: (...args: A) => Promise<R> | R,
   before: () => Promise<void>,
-): (...args: A) => Promise<Awaited<R> | undefined> {
+): (...args: A) => Promise<R | undefined> {
   let first = true
   return async (...args) => {
     if (!first) return await play(...args)
