@@ -62,11 +62,12 @@ export interface Where {
 export interface Finding {
   readonly verdict: Verdict
   readonly where: Where
-  /** One plain sentence. It quotes nothing that an outsider could have written but ids. */
+  /** One plain sentence. Without control characters, whatever it quotes. */
   readonly message: string
 }
 
 const FINDINGS_MAX = 1000
+const TEXT_LENGTH_MAX = 500
 
 /** What was found, in the order in which it was found, bounded so that a ruined log cannot fill the memory. */
 export class Findings {
@@ -79,6 +80,13 @@ export class Findings {
   add(verdict: Verdict, where: Where, message: string): void {
     this.count += 1
     if (this.list.length >= FINDINGS_MAX) return
-    this.list.push({ verdict, where: this.log === undefined ? where : { log: this.log, ...where }, message })
+    const log = this.log === undefined ? {} : { log: this.log }
+    const object = where.object === undefined ? {} : { object: printable(where.object) }
+    this.list.push({ verdict, where: { ...log, ...where, ...object }, message: printable(message) })
   }
+}
+
+/** What a source or a disk's owner wrote may stand in it: nothing of that moves a terminal's cursor or turns its text around. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\uFFFD').slice(0, TEXT_LENGTH_MAX)
 }

@@ -387,6 +387,13 @@ describe('documents', () => {
     expect((await verify({ subjectKeys })).findings.map(({ verdict }) => verdict)).toContain('document_invalid')
   })
 
+  test('whose names hold control characters cannot write on an auditor’s terminal', async () => {
+    const odd = change({ documents: [{ typ: 'x\u001b[2J\u202e', digest: other, jws: 'a.b.c' }] })
+    const findings = await findingsOf({ edit: { 'action started': odd } })
+    expect(findings.map(({ message }) => message).join()).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+    expect(findings).toMatchObject([{ verdict: 'document_invalid' }])
+  })
+
   test('that were sealed by a source that may not are named', async () => {
     const sealed = change({ documents: [{ typ: intentMessage.typ, digest: other, jwe: 'a.b.c.d.e' }] })
     expect(await verdictsOf({ edit: { 'action started': sealed } })).toContain('out_of_role')
