@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -222,6 +222,17 @@ describe('writ intent', () => {
 describe('writ audit verify', () => {
   test('verifies the evidence of all that, and names what is wrong with an altered copy', async () => {
     expect(await json('audit', 'verify')).toMatchObject({ code: 0, value: { ok: true } })
+    const copy = join(home, 'copy')
+    await cp(join(home, 'store'), copy, { recursive: true })
+    const bundle = (await readdir(copy, { recursive: true })).find((name) => /tile\/entries\/000\.p\/\d+$/.test(name))
+    const file = join(copy, bundle ?? '')
+    await chmod(file, 0o600)
+    const bytes = await readFile(file)
+    bytes[100] = (bytes[100] ?? 0) ^ 1
+    await writeFile(file, bytes)
+    const { code, value } = await json('audit', 'verify', copy)
+    expect([code, value['ok']]).toEqual([6, false])
+    expect(value['findings']).toContainEqual(expect.objectContaining({ verdict: 'entry_altered' }))
   })
 })
 

@@ -181,9 +181,9 @@ export class DecidersStage implements AsyncDisposable {
     let stopped: Promise<void> | undefined
     const once = {
       healthUrl: running.healthUrl,
-      [Symbol.asyncDispose]: () => {
-        stopped ??= running[Symbol.asyncDispose]()
-        return stopped
+      [Symbol.asyncDispose]: async () => {
+        stopped ??= Promise.resolve(running[Symbol.asyncDispose]())
+        await stopped
       },
     }
     this.#running.push(once)

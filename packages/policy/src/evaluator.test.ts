@@ -74,7 +74,7 @@ describe('the supplied policies in the committed bundle', () => {
   it('are never more lenient with several targets than with the strictest of them alone', () => {
     const target = fc.record({
       group: fc.constantFrom('press-line', 'press-line', 'press-line', 'boiler-house'),
-      floor: fc.constantFrom(
+      floor: fc.constantFrom<NonNullable<PolicyInput['targets'][number]['floor']>>(
         {},
         { approvals: { count: 1, roles: ['shift-lead'] } },
         { approvals: { count: 2, roles: ['shift-lead', 'plant-manager'] } },

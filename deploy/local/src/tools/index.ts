@@ -1,3 +1,1 @@
-export type { ToolName } from './catalogue.ts'
-export { type ResolvedTool, type ResolveOptions, resolveTool } from './resolve-tool.ts'
-export type { Env } from './run.ts'
+export { resolveTool } from './resolve-tool.ts'

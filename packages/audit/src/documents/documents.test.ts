@@ -107,7 +107,7 @@ describe('subject keys', () => {
     expect((await keys.keyOf('joe', october)).key).not.toEqual(jane.key)
     expect(await (await openKeys(store)).keyOf('jane', october)).toEqual(jane)
     for (const wrapped of store.values.values()) {
-      expect(Buffer.from(wrapped).includes(jane.key)).toBe(false)
+      expect(Buffer.from(wrapped).includes(Buffer.from(jane.key))).toBe(false)
     }
   })
 

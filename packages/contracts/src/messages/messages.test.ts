@@ -192,7 +192,8 @@ describe('the wire contract', () => {
     ],
     ['records of another kind', 'writ-command+jwt', { kind: 'policy' }, { kind: 'key' }, { kind: 'gateway' }],
   ])('bounds of %s hold', (_, typ, ...changes) => {
-    for (const change of changes) expect([change, takes(typ, { ...SAMPLES[typ], ...change })]).toEqual([change, false])
+    for (const change of changes)
+      expect([change, takes(typ, { ...SAMPLES[typ], ...(change as object) })]).toEqual([change, false])
   })
 
   test('text is counted in code points, and a user may be any text', () => {
