@@ -58,6 +58,8 @@ describe('the story of npm start', () => {
     const { code, text } = await start(['--once'])
     expect(code, text).toBe(0)
     expect(text.match(/✓ as it should be/g)).toHaveLength(11)
+    const shown = await readFile(join(root, 'README.md'), 'utf8')
+    for (const title of shown.match(/^\d+\. .+$/gm) ?? []) expect(text).toContain(title)
     expect(await leftRunning()).toEqual([])
   })
 
