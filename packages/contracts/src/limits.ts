@@ -27,6 +27,8 @@ export const APPROVAL_SECONDS_MAX = 24 * 3600
 export const BEGIN_WITHIN_MS = 2000
 /** token-issuer acts only this long after the start of its last acknowledged tick, on its monotonic clock. */
 export const TICK_FRESH_MS = 3000
+/** How long the bucket `uses` remembers that a token was minted. Nothing is minted about an intent that was first decided longer ago. */
+export const USES_KEPT_SECONDS = 24 * 3600
 /** A report older than this, at the decision's `iat`, means that the device's state is unknown. */
 export const REPORT_AGE_SECONDS_MAX = 150
 /** Who lacks a signer's key asks again for this long before `unknown_key`. */

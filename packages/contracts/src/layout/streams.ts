@@ -1,3 +1,4 @@
+import { USES_KEPT_SECONDS } from '../limits.ts'
 import { SERVICE_ROLES } from '../messages/common.ts'
 import { ANY, bucketSubjects, REGISTRY_KINDS, SIGNER_KINDS, subjects } from './subjects.ts'
 
@@ -187,7 +188,7 @@ function buckets(region: string): readonly Unsized[] {
       max_age: 4 * DAY,
       republish: { src: intents, dest: subjects(region).storedIntents },
     },
-    { name: 'KV_uses', subjects: [bucketSubjects('uses')], ...ledger, ...last, max_age: DAY },
+    { name: 'KV_uses', subjects: [bucketSubjects('uses')], ...ledger, ...last, max_age: USES_KEPT_SECONDS * 1e9 },
     // The one from which a value can be purged: destroying a subject's key erases their documents. A purge is a rollup.
     {
       name: 'KV_subject-keys',

@@ -1,5 +1,5 @@
 import { createClient } from '@redis/client'
-import { Fault } from '@writ/contracts'
+import { Fault, USES_KEPT_SECONDS } from '@writ/contracts'
 import type { IndexedToken, TokenIndex, TokenPage } from '../ports.ts'
 
 export interface RedisIndexOptions {
@@ -15,8 +15,6 @@ export type IndexEntry =
   | ({ readonly kind: 'token' } & IndexedToken)
   | { readonly kind: 'use'; readonly key: string; readonly digest: string }
 
-/** As long as the bucket of uses remembers. */
-const KEPT_SECONDS = 86_400
 /** A redeem is not kept waiting longer than this for a no that the bucket gives too. */
 const SPENT_TIMEOUT_MS = 25
 const CALL_TIMEOUT_MS = 1000
@@ -118,17 +116,17 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
 
   async #writeToken({ tokenId, agentId, iat, token }: IndexedToken): Promise<void> {
     const member = `${stamp(iat)}.${tokenId}`
-    const old = `(${stamp(iat - KEPT_SECONDS)}`
-    const multi = this.#client.multi().set(this.#tokenKey(tokenId), token, { EX: KEPT_SECONDS })
+    const old = `(${stamp(iat - USES_KEPT_SECONDS)}`
+    const multi = this.#client.multi().set(this.#tokenKey(tokenId), token, { EX: USES_KEPT_SECONDS })
     for (const set of [this.#setOf(), this.#setOf(agentId)]) {
-      multi.zAdd(set, { score: 0, value: member }).zRemRangeByLex(set, '-', old).expire(set, KEPT_SECONDS)
+      multi.zAdd(set, { score: 0, value: member }).zRemRangeByLex(set, '-', old).expire(set, USES_KEPT_SECONDS)
     }
     await this.#call(CALL_TIMEOUT_MS, () => multi.exec())
   }
 
   async #writeUse(key: string, digest: string): Promise<void> {
     await this.#call(CALL_TIMEOUT_MS, () =>
-      this.#client.set(`${this.#prefix}use:${key}`, digest, { EX: KEPT_SECONDS, NX: true }),
+      this.#client.set(`${this.#prefix}use:${key}`, digest, { EX: USES_KEPT_SECONDS, NX: true }),
     )
   }
 

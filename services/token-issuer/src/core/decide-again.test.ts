@@ -1,6 +1,6 @@
-import { ephemeralSigner } from '@writ/keys'
+import { digestOf, ephemeralSigner } from '@writ/keys'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createSmallPlant, nowSeconds, type SmallPlant } from '../../../../test/support/world.ts'
+import { createSmallPlant, decisionOf, nowSeconds, type SmallPlant } from '../../../../test/support/world.ts'
 import { ALLOW, type Asked, always, asked, codeOf, DENY } from '../testing/decisions.ts'
 import { decideAgain } from './decide-again.ts'
 
@@ -70,5 +70,35 @@ describe('what has moved on is decided again', () => {
   test('reports other than those that the decision names', async () => {
     const request = await asked(plant)
     expect(await decide({ ...request, reports: [request.intent] })).toBe('again')
+  })
+})
+
+describe('G12: what the bucket of uses may have forgotten is not minted again', () => {
+  /** An old intent with its first decision, and a new decision about it that an honest evaluator was led to make. */
+  async function again(ageSeconds: number): Promise<Asked> {
+    const iat = nowSeconds() - ageSeconds
+    const endorsement = await plant.world.endorse('policy-evaluator', { iat: iat - 60, exp: iat + 60 })
+    const kid = plant.world.services['policy-evaluator'].kid
+    plant.authority.trust.apply({ kind: 'key', id: kid, data: Buffer.from(endorsement) })
+    const old = await asked(plant, { intent: { jti: 'old', iat, exp: iat + 60 }, decision: { iat, exp: iat + 60 } })
+    const first = await decisionOf(plant, old.intent, { iat, exp: iat + 60 })
+    const request = await asked(plant, {
+      intent: { jti: 'old', iat, exp: iat + 60 },
+      decision: { first: digestOf(first) },
+    })
+    const decision = await decisionOf(plant, old.intent, {
+      ...JSON.parse(Buffer.from(request.decision.split('.')[1] ?? '', 'base64url').toString()),
+      intent_digest: digestOf(old.intent),
+      first: digestOf(first),
+    })
+    return { ...request, intent: old.intent, decision, earlier: [first] }
+  }
+
+  test('an intent that waited for people for hours is', async () => {
+    expect(await decide(await again(12 * 3600))).toBe('accepted')
+  })
+
+  test('one that was first decided a day ago has expired, whoever had it decided anew', async () => {
+    expect(await decide(await again(25 * 3600))).toBe('expired')
   })
 })

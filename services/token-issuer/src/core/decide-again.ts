@@ -11,7 +11,7 @@ import {
   verifyParty,
   verifyService,
 } from '@writ/authority'
-import { decisionMessage, Fault, isFault, reportMessage } from '@writ/contracts'
+import { decisionMessage, Fault, isFault, reportMessage, USES_KEPT_SECONDS } from '@writ/contracts'
 import { checkAudience, jsonSha256, openMessage } from '@writ/keys'
 import { buildInput, type Evaluator, inputSha256 } from '@writ/policy'
 
@@ -50,6 +50,7 @@ export function decideAgain(
   if (policy?.record.bundle_sha256 !== evaluator.bundleSha256) throw again('The active policy has just changed.')
   checkCurrent(authority, request.decision, policy, nowSeconds)
   const chain = verifyWhole(authority, request, nowSeconds)
+  checkRemembered(chain, nowSeconds)
   const { claims } = chain.decision
   const input = buildInput({
     ...chain,
@@ -65,6 +66,19 @@ export function decideAgain(
     throw new DecideAgain('policy_denied', { message: 'The two deciders do not agree.' })
   }
   return { chain, policy }
+}
+
+/** For clocks that differ, and the time from here to the write. */
+const MARGIN_SECONDS = 60
+
+/**
+ * G12: one token an intent and gateway holds as long as the bucket of uses remembers the first. Later, whoever has an old intent
+ * decided anew gets no second one.
+ */
+function checkRemembered({ decision, earlier }: VerifiedChain, nowSeconds: number): void {
+  const first = earlier.find(({ jws }) => jws.digest === decision.claims.first) ?? decision
+  if (nowSeconds - first.claims.iat >= USES_KEPT_SECONDS - MARGIN_SECONDS)
+    throw new Fault('expired', { message: 'The intent was first decided too long ago.' })
 }
 
 /** A result that was fresh enough for the first decider and is not any more: another decision asks for another result. */
