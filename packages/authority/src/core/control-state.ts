@@ -94,6 +94,10 @@ export class ControlState {
   get seq(): number {
     return this.#seq
   }
+  /** SHA-256 of that message's body; empty before the first. */
+  get digest(): string {
+    return this.#digest
+  }
   /** The last message seen under `control.*`, of the chain or not: what a conditional write must expect. */
   get storedSeq(): number {
     return this.#storedSeq

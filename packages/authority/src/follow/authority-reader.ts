@@ -1,4 +1,5 @@
 import { Fault, type RecordKind, type StreamName, type Subjects, subjects } from '@writ/contracts'
+import { sha256 } from '@writ/keys'
 import type { Authority } from '../core/authority.ts'
 import type { ControlStep } from '../core/control-state.ts'
 
@@ -48,14 +49,22 @@ export class AuthorityReader {
     return this.#inTurn(() => this.#records('REGISTRY'))
   }
 
-  /** CONTROL, after SIGNERS to its end. Throws Fault `unavailable` while a message is withheld. */
+  /**
+   * CONTROL, after SIGNERS to its end. Throws Fault `unavailable` while a message is withheld, and when the message applied last is
+   * not there any more: a stream that was made again under a reader would else look like one in which nothing new is stored.
+   */
   control(): Promise<void> {
     return this.#inTurn(async () => {
       await this.#records('SIGNERS')
+      const { seq: known, digest } = this.authority.control
+      let held = known === 0
       for await (const { subject, seq, data, ttl } of this.#read('CONTROL', {
-        fromSeq: this.#next.CONTROL,
+        fromSeq: Math.max(1, known),
         filter: this.#subjects.controlAll,
       })) {
+        held ||= seq === known && sha256(data) === digest
+        if (!held) throw new Fault('unavailable', { message: 'CONTROL holds another message where one was known.' })
+        if (seq < this.#next.CONTROL) continue
         const [operatorId] = this.#subjects.idsOf('control', subject) ?? []
         if (operatorId === undefined) continue
         const step = this.authority.control.apply({ operatorId, seq, data, ttl })
@@ -64,6 +73,7 @@ export class AuthorityReader {
           throw new Fault('unavailable', { message: `Message ${step.missing} of CONTROL is withheld.` })
         this.#next.CONTROL = seq + 1
       }
+      if (!held) throw new Fault('unavailable', { message: 'CONTROL holds less than it held before.' })
     })
   }
 
