@@ -519,6 +519,21 @@ describe('how an action ends', () => {
     expect(ran).toEqual(['d1', 'd1', 'd2'])
   })
 
+  test.each([
+    ['the endorsements of the role that decided', () => ({ scope: 'endorsements', id: 'policy-evaluator' })],
+    ['the key that signed the token', () => ({ scope: 'key', id: stage.plant.world.services['token-issuer'].kid })],
+  ])('G7: a revoke of %s stops what runs, and the next step does not begin', async (_, named) => {
+    await start(untilAborted)
+    const parts = await planOf(stage.plant, { devices: ['d1', 'd2'] })
+    await stage.send(parts)
+    await until(() => ran.length === 1)
+    const seq = await stage.control({ command: 'revoke', ...named() })
+    await until(() => told(parts).length >= 2)
+    await stage.control({ command: 'lift', lifts: seq })
+    await ended()
+    expect([ran, told(parts).slice(0, 2)]).toEqual([['s0'], ['started', 'aborted revoked']])
+  })
+
   test('G7: a revoke reaches a running action in milliseconds; the operator sees it run, and then stopped', async () => {
     let abortedAt = 0
     await start(({ signal }) => {

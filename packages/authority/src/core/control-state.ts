@@ -57,6 +57,8 @@ export interface Touched {
   readonly intent?: string
   /** Key ids of whoever signed a link of the chain. */
   readonly keys?: readonly string[]
+  /** Endorsements of the services that signed a link, by role and their `iat`. */
+  readonly endorsements?: readonly { readonly role: ServiceRole; readonly iat: number }[]
 }
 
 export interface ControlPins {
@@ -214,8 +216,13 @@ export class ControlState {
   endorsementIsRevoked(role: ServiceRole, kid: string, iat: number): boolean {
     return (
       this.#matches('key', kid).some(({ seq }) => this.#standing.has(seq)) ||
-      this.#matches('endorsements', role).some((revoke) => this.#standing.has(revoke.seq) && iat < revoke.iat)
+      this.#endorsementRevokes(role, iat).some(({ seq }) => this.#standing.has(seq))
     )
+  }
+
+  /** All of the role with an earlier `iat`. */
+  #endorsementRevokes(role: ServiceRole, iat: number): readonly StandingRevoke[] {
+    return this.#matches('endorsements', role).filter((revoke) => iat < revoke.iat)
   }
 
   /** The reason if a standing revoke names any of it: `quarantined` where it says so, else `revoked`. */
@@ -272,7 +279,8 @@ export class ControlState {
     const named = lists.flatMap(([scope, ids]) =>
       ids.flatMap((id) => (id === undefined ? [] : this.#matches(scope, id))),
     )
-    return [...this.#matches('all', ''), ...named]
+    const endorsed = (touched.endorsements ?? []).flatMap(({ role, iat }) => this.#endorsementRevokes(role, iat))
+    return [...this.#matches('all', ''), ...named, ...endorsed]
   }
 }
 

@@ -204,20 +204,26 @@ export class TrustStore {
    * no standing revoke may name it. Throws Fault `unknown_key`, `wrong_role`.
    */
   serviceKey(role: ServiceRole, kid: string, atSeconds: number): PublicJwk {
+    return this.endorsementAt(role, kid, atSeconds).jwk
+  }
+
+  /** The newest endorsement that makes a service's key good at that instant. Throws as `serviceKey` does. */
+  endorsementAt(role: ServiceRole, kid: string, atSeconds: number): KeyEndorsement {
     const endorsements = this.#endorsements.get(kid) ?? []
     if (endorsements.length > 0 && endorsements.every((endorsement) => endorsement.role !== role)) {
       throw new Fault('wrong_role', { message: `The key is not endorsed for ${role}.` })
     }
-    const good = endorsements.find(
+    const good = endorsements.filter(
       (endorsement) =>
         endorsement.role === role &&
         endorsement.iat <= atSeconds &&
         atSeconds < endorsement.exp &&
         !this.#control.endorsementIsRevoked(role, kid, endorsement.iat),
     )
-    if (good === undefined)
+    const [first, ...others] = good
+    if (first === undefined)
       throw new Fault('unknown_key', { message: `No endorsement of ${role} covers the key at that time.` })
-    return good.jwk
+    return others.reduce((newest, other) => (other.iat > newest.iat ? other : newest), first)
   }
 
   /** The endorsements of a key, to be recorded as evidence. */

@@ -1,9 +1,9 @@
-import { Fault, planMessage, type RecordKind, tokenMessage } from '@writ/contracts'
+import { Fault, planMessage, type RecordKind, type ServiceRole, tokenMessage } from '@writ/contracts'
 import { checkTimes, jsonSha256, openMessage } from '@writ/keys'
 import type { Authority } from './authority.ts'
 import { planIdOf, scopeOf, stepsFor } from './ceilings.ts'
 import type { Touched } from './control-state.ts'
-import { type FiledRecord, parseFiledValue } from './filed-record.ts'
+import { type FiledRecord, type FiledValue, parseFiledValue } from './filed-record.ts'
 import { touchedByChain } from './touched.ts'
 import { checkEnvelope, type Verified, verifyService } from './verify.ts'
 import { type RecordSource, type VerifiedChain, verifyChain } from './verify-chain.ts'
@@ -36,12 +36,23 @@ export function verifyPlan(
   const plan = verifyService(authority, 'intent-gateway', openMessage(planMessage, body))
   checkEnvelope(authority, plan, nowSeconds)
   const token = verifyToken(authority, plan.claims.token, gateway.id, nowSeconds)
-  const records = plan.claims.records.map((value) => verifyRecord(authority, value))
+  const filed = plan.claims.records.map((value) => parseFiledValue(value))
+  const records = filed.map((value) => verifyRecord(authority, value))
   const source = recordsOfPlan(records)
   const targets = plan.claims.steps.map(({ device_id }) => device_id)
   const chain = verifyChain(authority, plan.claims, source, token.claims.iat, targets)
   checkFit(plan, token, chain, records, gateway)
-  const touched = touchedByChain(chain, gateway.id, gateway.kid, token.claims)
+  const touched = withSigners(
+    authority,
+    touchedByChain(chain, gateway.id, gateway.kid, token.claims),
+    [
+      ['intent-gateway', [plan]],
+      ['token-issuer', [token]],
+      ['policy-evaluator', [chain.decision, ...chain.earlier]],
+      ['attestation-verifier', chain.attestations],
+    ],
+    filed,
+  )
   const refusal = authority.control.tokenRefusal(token.claims.rev, touched)
   if (refusal !== undefined) throw new Fault(refusal.code, { message: refusal.message })
   return { plan, token, chain, touched }
@@ -63,13 +74,32 @@ export function verifyToken(
   return token
 }
 
-function verifyRecord(authority: Authority, value: string): FiledRecord {
-  const filed = parseFiledValue(value)
+/** What was signed by a key that is revoked later is dead from then on: the keys of the services and operators behind the chain. */
+function withSigners(
+  { trust }: Authority,
+  touched: Touched,
+  services: readonly (readonly [ServiceRole, readonly Verified[]])[],
+  filed: readonly FiledValue[],
+): Touched {
+  const signed = services.flatMap(([role, messages]) => messages.map((message) => ({ role, message })))
+  const lines = filed.flatMap(({ command, cosigns }) => [command, ...cosigns])
+  const kids = [...signed.map(({ message }) => message), ...lines].map(({ jws }) => jws.kid)
+  return {
+    ...touched,
+    keys: [...new Set([...(touched.keys ?? []), ...kids])],
+    endorsements: signed.map(({ role, message: { jws, claims } }) => {
+      const { iat } = claims as { readonly iat: number }
+      return { role, iat: trust.endorsementAt(role, jws.kid, iat).iat }
+    }),
+  }
+}
+
+function verifyRecord(authority: Authority, filed: FiledValue): FiledRecord {
   const { kind, id, version, record } = filed.command.claims
   if (!authority.trust.isValid(filed))
     throw new Fault('unknown_key', { message: 'A record is not held up by operators’ signatures.' })
   if (record === null) throw new Fault('chain_broken', { message: 'A record of the plan was removed.' })
-  return { kind, id, version, record, digest: filed.command.jws.digest, value }
+  return { kind, id, version, record, digest: filed.command.jws.digest, value: filed.value }
 }
 
 function recordsOfPlan(records: readonly FiledRecord[]): RecordSource {

@@ -55,10 +55,11 @@ export function bindingKey(gateway: FiledRecord<'gateway'>): string {
 
 /** What is kept beside the token's bytes for redeems and closing. */
 export function mintedOf(chain: VerifiedChain, gatewayId: string): Omit<Minted, 'token'> {
-  const { intent, approvals } = chain
+  const { intent, approvals, decision, earlier, attestations } = chain
+  const signed = [intent, ...approvals.map(({ approval }) => approval), decision, ...earlier, ...attestations]
   return {
     steps: stepsFor(intent.claims, gatewayId, chain.devices).map(({ step_id }) => step_id),
     users: [...new Set(approvals.map(({ approver }) => approver.record.user))],
-    keys: [...new Set([intent.jws.kid, ...approvals.map(({ approval }) => approval.jws.kid)])],
+    keys: [...new Set(signed.map(({ jws }) => jws.kid))],
   }
 }

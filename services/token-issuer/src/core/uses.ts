@@ -20,7 +20,7 @@ export interface Minted {
   readonly steps: readonly string[]
   /** The approvers'. */
   readonly users: readonly string[]
-  /** The agent's and the approvers', by kid. */
+  /** Of whoever signed a link of the chain, by kid. */
   readonly keys: readonly string[]
 }
 /** Closed before anybody else came: there will be no token, or no such use. */
