@@ -66,6 +66,7 @@ describe('G1: a gateway starts nothing without a chain that verifies at the gate
       () => ({ signers: { decision: plant.world.services['token-issuer'] } }),
     ],
     ['an intent by another agent’s key', 'unknown_key', { signers: { intent: stranger } }],
+    ['a token that claims to know of a later revoke', 'unavailable', { token: { rev: { stream: 's1', seq: 1000 } } }],
     ['an expired plan', 'expired', { plan: { iat: now - 100, exp: now - 1 } }],
     ['an expired token', 'token_expired', { token: { iat: now - 100, nbf: now - 100, exp: now - 1 } }],
     ['a token that is not valid yet', 'not_yet_valid', { token: { nbf: now + 100, exp: now + 200 } }],

@@ -53,7 +53,11 @@ export function verifyPlan(
     ],
     filed,
   )
-  const refusal = authority.control.tokenRefusal(token.claims.rev, touched)
+  const { rev } = token.claims
+  // Else a token with a made-up `rev` would outlive a revoke that is lifted.
+  if (rev.stream === authority.control.stream && rev.seq > authority.control.seq)
+    throw new Fault('unavailable', { message: 'The control message that the token names is not applied here yet.' })
+  const refusal = authority.control.tokenRefusal(rev, touched)
   if (refusal !== undefined) throw new Fault(refusal.code, { message: refusal.message })
   return { plan, token, chain, touched }
 }
