@@ -21,6 +21,7 @@ import { checkLimits } from './limits.ts'
 import { spread } from './paper-events.ts'
 import { planClaims, planWouldFit } from './plan.ts'
 import { digestIfSignedBy } from './signed-by.ts'
+import { stateWouldFit } from './state-size.ts'
 import { accepted, ended } from './transitions.ts'
 
 const codeOf = (work: () => unknown): string | undefined => {
@@ -75,6 +76,17 @@ describe('a plan', () => {
 
   test('that would not fit is seen at intake', () => {
     expect(planWouldFit('x'.repeat(1000), 1, ['x'.repeat(1000)])).toBe(true)
+    const steps = (idLength: number, gateways: number) =>
+      Array.from({ length: 100 }, (_, index) => ({
+        device_id: 'd'.repeat(idLength),
+        gateway_id: `${index % gateways}`.padEnd(idLength, 'g'),
+        group: 'g'.repeat(idLength),
+      }))
+    expect([stateWouldFit(steps(16, 100)), stateWouldFit(steps(64, 1)), stateWouldFit(steps(64, 100))]).toEqual([
+      true,
+      true,
+      false,
+    ])
     expect(planWouldFit('x'.repeat(32_000), 100, Array(102).fill('x'.repeat(1200)))).toBe(false)
   })
 })

@@ -1,11 +1,12 @@
 import { type Authority, checkCeilings, type FiledRecord, type RoutedDevice } from '@writ/authority'
 import { Fault, type Intent } from '@writ/contracts'
 import { planWouldFit } from './plan.ts'
-import { gatewaysOf } from './routes.ts'
+import { gatewaysOf, stepsOf } from './routes.ts'
+import { stateWouldFit } from './state-size.ts'
 
 /**
  * The rows of CONTRACT section 6 after `jti`, of an intent whose signature was verified: standing revokes, then user, devices and
- * ceilings, then whether its plans would fit. Returns its devices. Throws the Fault of the first row that fails.
+ * ceilings, then whether its plans and its status would fit. Returns its devices. Throws the Fault of the first row that fails.
  */
 export function judgeIntent(
   { trust, control, region }: Authority,
@@ -31,5 +32,7 @@ export function judgeIntent(
     if (!planWouldFit(signed.compact, here.length, values))
       throw new Fault('too_large', { message: 'The plan of this intent would be too large; name fewer targets.' })
   }
+  if (!stateWouldFit(stepsOf(intent, devices)))
+    throw new Fault('too_large', { message: 'The status of this intent would be too large; name fewer targets.' })
   return devices
 }

@@ -1,5 +1,6 @@
 import type { Outcome } from '@writ/contracts'
 import type { LiveRecord, StepRecord } from './intent-record.ts'
+import { shortened } from './state-size.ts'
 import { withSteps } from './transitions.ts'
 
 /**
@@ -28,7 +29,7 @@ export function takeOutcome(record: LiveRecord, outcome: Outcome, digest: string
     const next = { ...rest, ...changes, outcome_digest: digest }
     return withSteps(record, { ...record, steps: record.steps.map((other) => (other === step ? next : other)) })
   }
-  const reason = outcome.reason === undefined ? {} : { reason: outcome.reason }
+  const reason = outcome.reason === undefined ? {} : { reason: shortened(outcome.reason, record.steps.length) }
   if (outcome.state === 'started')
     return step.state === 'waiting'
       ? { record: replaced({ state: 'started' }), effect: 'counted' }

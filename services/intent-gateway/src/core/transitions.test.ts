@@ -279,3 +279,54 @@ test('a record survives the bucket as it was, and another’s bytes are no recor
   expect(() => parseRecord(Buffer.from('{"v":1,"digest":"x"}'))).toThrow('cannot be read')
   expect(() => parseRecord(Buffer.from('null'))).toThrow('cannot be read')
 })
+
+describe('a hundred steps that all fail with as many words as they may', () => {
+  const many = Array.from({ length: 100 }, (_, index) => ({
+    step_id: `s${index}`,
+    device_id: `device-of-a-large-hall-number-${index}`,
+    gateway_id: 'gateway-of-the-large-hall',
+    group: 'all-devices-of-the-large-hall',
+  }))
+  const failed = (record: LiveRecord, message: string): LiveRecord =>
+    many.reduce(
+      (before, { step_id }) =>
+        takeOutcome(
+          before,
+          outcome({ plan_id: 'p-g1', step_id, state: 'failed', reason: { code: 'action_failed', message } }),
+          digest(step_id.slice(1, 2)),
+          NOW,
+        ).record,
+      record,
+    )
+  const started = () =>
+    dispatched(
+      planned(
+        decided(accepted(intent, { digest: DIGEST, kid: digest('K') }, many, NOW), 1, {
+          n: 1,
+          digest: digest('D'),
+        }),
+        [plan('g1')],
+        many,
+        1,
+      ),
+      ['p-g1'],
+    )
+
+  test.each(['e', 'ü', '😀', '"'])('G12: its record and its status fit into their streams (%s)', (letter) => {
+    const record = failed(started(), letter.repeat(1000))
+    expect(record.state).toBe('failed')
+    expect(Buffer.byteLength(formatRecord(record))).toBeLessThan(60_000)
+    expect((Buffer.byteLength(JSON.stringify(statusBody(record))) * 4) / 3).toBeLessThan(60_000)
+    expect(parseRecord(Buffer.from(formatRecord(record)))).toEqual(record)
+  })
+
+  test('what one step says is kept whole', () => {
+    const said = takeOutcome(
+      out(),
+      outcome({ state: 'failed', reason: { code: 'action_failed', message: 'e'.repeat(1000) } }),
+      digest('O'),
+      NOW,
+    ).record
+    expect(said.steps[0]?.reason?.message).toHaveLength(1000)
+  })
+})

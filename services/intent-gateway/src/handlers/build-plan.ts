@@ -4,6 +4,7 @@ import {
   decisionMessage,
   Fault,
   intentMessage,
+  isFault,
   PLAN_BYTES_MAX,
   type Plan,
   planMessage,
@@ -38,9 +39,11 @@ export async function buildPlan(
   compact: string,
 ): Promise<Outgoing> {
   const { view, clock } = deps
-  const { claims: token, jws } = await view.waitForKey(() =>
-    verifyService(view.authority, 'token-issuer', openMessage(tokenMessage, compact)),
-  )
+  const verify = () => verifyService(view.authority, 'token-issuer', openMessage(tokenMessage, compact))
+  const { claims: token, jws } = await view.waitForKey(verify).catch((cause: unknown) => {
+    if (!isFault(cause)) throw cause
+    throw new Fault('unavailable', { message: 'The token is not one that token-issuer’s key holds up.', cause })
+  })
   // A token that was minted before names the decision of then.
   const file =
     token.decision_digest === stored.digest

@@ -1,5 +1,5 @@
 import { approvalDemands, recordsInForce, type VerifiedIntent, verifyIntent, verifyService } from '@writ/authority'
-import { type Decision, decideRpc, decisionMessage, Fault, type Reason } from '@writ/contracts'
+import { type Decision, decideRpc, decisionMessage, Fault, isFault, type Reason } from '@writ/contracts'
 import { digestOf, openMessage } from '@writ/keys'
 import { caughtUp } from '@writ/service-kit'
 import type { DecisionFile, DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
@@ -185,9 +185,11 @@ async function opened(
   intentDigest: string,
   first: string | undefined,
 ): Promise<Decision> {
-  const { claims } = await view.waitForKey(() =>
-    verifyService(view.authority, 'policy-evaluator', openMessage(decisionMessage, body)),
-  )
+  const verify = () => verifyService(view.authority, 'policy-evaluator', openMessage(decisionMessage, body))
+  const { claims } = await view.waitForKey(verify).catch((cause: unknown) => {
+    if (!isFault(cause)) throw cause
+    throw broken('The decision is not one that policy-evaluator’s key holds up.', cause)
+  })
   if (claims.intent_digest !== intentDigest || claims.first !== first)
     throw broken('The decision is not the one that was asked for.')
   return claims
@@ -213,6 +215,6 @@ function reasonsOf({ reasons }: Decision): readonly Reason[] {
 }
 
 /** Another service said what it should not: nothing follows from it, and it is asked again. */
-function broken(message: string): Fault {
-  return new Fault('unavailable', { message })
+function broken(message: string, cause?: unknown): Fault {
+  return new Fault('unavailable', { message, cause })
 }
