@@ -9,6 +9,8 @@ import {
   parseIJson,
   parseJws,
   publicJwk,
+  requestDigest,
+  sha256,
   signerOf,
   signJws,
   thumbprint,
@@ -142,4 +144,10 @@ test('claims are checked strictly: an unknown one, a missing one, a fractional t
   ]) {
     expect(await open(wrong)).toBe('malformed')
   }
+})
+
+test('a reply names what was sent byte for byte, also what is no text', () => {
+  const body = Buffer.from([0xff, 0x2e, 0xfe, 0x2e, 0x80])
+  expect(requestDigest(body)).toBe(sha256(body.subarray(0, 3)))
+  expect(requestDigest(body.subarray(0, 3))).toBe(sha256(body.subarray(0, 3)))
 })

@@ -62,8 +62,9 @@ export function digestOf(compact: string): string {
 
 /** What a reply's `request` names: the digest of the request, or of its raw body if that has not exactly two dots. */
 export function requestDigest(body: Uint8Array): string {
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('latin1')
-  return text.split('.').length === 3 ? digestOf(text) : sha256(body)
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const text = bytes.toString('latin1')
+  return sha256(text.split('.').length === 3 ? bytes.subarray(0, text.lastIndexOf('.')) : bytes)
 }
 
 /** Throws Fault `bad_signature` unless `jwk` made the signature with its own algorithm. */

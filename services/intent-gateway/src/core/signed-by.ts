@@ -12,8 +12,8 @@ export function digestIfSignedBy(keys: readonly PublicJwk[], body: Uint8Array, b
   const { alg, kid } = headerOf(header)
   const key = keys.find((candidate) => thumbprint(candidate) === kid)
   if (key === undefined || algorithmOf(key) !== alg) return undefined
-  const input = `${header}.${payload}`
-  return verifies(Buffer.from(input, 'latin1'), Buffer.from(signature, 'base64url'), key) ? sha256(input) : undefined
+  const input = Buffer.from(`${header}.${payload}`, 'latin1')
+  return verifies(input, Buffer.from(signature, 'base64url'), key) ? sha256(input) : undefined
 }
 
 function headerOf(segment: string): { readonly alg?: unknown; readonly kid?: unknown } {
