@@ -5,7 +5,6 @@ import {
   type KeyEndorsement,
   keyMessage,
   type PublicJwk,
-  RECORD_KINDS,
   type RecordKind,
   type RecordOf,
   type ServiceRole,
@@ -186,12 +185,13 @@ export class TrustStore {
     return undefined
   }
 
-  /** Who holds a key in the record in force, over all kinds: a key is registered once. */
+  /** Who holds a key, or held it in an earlier version, over all kinds: a key is registered once, and an operator's counts in every version. */
   keyHolder(kid: string): { readonly kind: RecordKind; readonly id: string } | undefined {
-    for (const kind of RECORD_KINDS) {
-      for (const id of this.ids(kind)) {
-        const record = this.record(kind, id)?.record as { readonly keys?: readonly PublicJwk[] } | undefined
-        if (record?.keys?.some((key) => thumbprint(key) === kid)) return { kind, id }
+    for (const filed of this.#filed.values()) {
+      for (const value of filed) {
+        const { kind, id, record } = value.command.claims
+        const { keys } = (record ?? {}) as { readonly keys?: readonly PublicJwk[] }
+        if (keys?.some((key) => thumbprint(key) === kid) && this.isValid(value)) return { kind, id }
       }
     }
     for (const [id, jwk] of Object.entries(this.#trust.operators))

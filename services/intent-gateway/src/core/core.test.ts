@@ -186,6 +186,17 @@ describe('filing', () => {
     expect(await check(plant, 'agent', 'a9', agent([plant.world.services['token-issuer'].jwk]))).toBe('replayed')
   })
 
+  test('a key that a record held before is not registered for another: an operator’s counts in every version', async () => {
+    const plant = await createSmallPlant()
+    const old = jwk()
+    await plant.file('operator', 'op2', { keys: [old], user: 'w' })
+    await plant.file('operator', 'op2', { keys: [jwk()], user: 'w' })
+    expect(await check(plant, 'agent', 'a9', agent([old]))).toBe('replayed')
+    await plant.file('operator', 'op2', null)
+    expect(await check(plant, 'agent', 'a9', agent([old]))).toBe('replayed')
+    expect(await check(plant, 'operator', 'op2', { keys: [old], user: 'w' })).toBeUndefined()
+  })
+
   test('a device names a gateway that is registered, here', async () => {
     const plant = await createSmallPlant()
     const device = { gateway_id: 'g1', group: 'hall', jurisdiction: REGION, actions: [] }
