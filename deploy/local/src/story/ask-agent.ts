@@ -10,13 +10,19 @@ export interface Expected {
   readonly returns?: (result: Readonly<Record<string, unknown>>) => boolean
 }
 
+/** Who asks, and what the active policy is called. */
+export interface Asking {
+  readonly agent: Agent
+  readonly policy: string
+}
+
 const ASK_WITHIN_MS = 20_000
 
 /** Submits an intent, follows it to its end and tells who asked, what policy said, which token and gateway, what the device did. */
-export async function askAgent(agent: Agent, request: IntentRequest, expected: Expected): Promise<Told> {
+export async function askAgent({ agent, policy }: Asking, request: IntentRequest, expected: Expected): Promise<Told> {
   const intent = await agent.submit(request)
   const finished = await intent.done(AbortSignal.timeout(ASK_WITHIN_MS))
-  const lines = [asked(agent, request), ...decided(finished), ...acted(finished)]
+  const lines = [asked(agent, request), ...decided(finished, policy), ...acted(finished)]
   const wrong = mismatch(finished, expected)
   return { lines, intents: [intent.digest], ...(wrong !== undefined && { instead: wrong }) }
 }
@@ -25,10 +31,10 @@ function asked({ id }: Agent, { action, targets, onBehalfOf, purpose }: IntentRe
   return ['asked', `agent ${id}, for ${onBehalfOf}: ${action} ${targets.join(', ')} — “${purpose}”`]
 }
 
-function decided({ status, outcomes }: FinishedIntent): (readonly [string, string])[] {
+function decided({ status, outcomes }: FinishedIntent, policy: string): (readonly [string, string])[] {
   const why = status.reasons.map(({ code, message }) => `${code}: ${message}`).join(' ')
   if (outcomes.length === 0) return [['decided', `refused. ${why}`]]
-  return [['decided', 'allowed by policy-evaluator, and again by token-issuer on its own']]
+  return [['decided', `allowed by policy-evaluator under ${policy}, and again by token-issuer on its own`]]
 }
 
 function acted({ status, outcomes }: FinishedIntent): (readonly [string, string])[] {

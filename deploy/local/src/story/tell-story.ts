@@ -1,8 +1,8 @@
-import { type Agent, connectAgent } from '@writ/agent-sdk'
+import { connectAgent } from '@writ/agent-sdk'
 import { entriesAbout } from '@writ/audit'
 import { spreadControl } from '@writ/cli'
 import type { Stack } from '../stack/stack.ts'
-import { askAgent } from './ask-agent.ts'
+import { type Asking, askAgent } from './ask-agent.ts'
 import { forgedIntent } from './forged-intent.ts'
 import type { Step, Told } from './step.ts'
 import { verifyEvidence } from './verify-evidence.ts'
@@ -13,7 +13,7 @@ export async function tellStory(stack: Stack, log: (line: string) => void): Prom
   log(
     `\nA plant with two gateways and its devices is enrolled. Agent maintenance may act for u-anna on the group press-hall.`,
   )
-  const steps = [...stepsOf(stack, agent)]
+  const steps = [...stepsOf(stack, { agent, policy: await activePolicy(stack) })]
   const unexpected: string[] = []
   for (const [index, { title, tell }] of steps.entries()) {
     log(`\n${index + 1}. ${title}`)
@@ -29,6 +29,14 @@ export async function tellStory(stack: Stack, log: (line: string) => void): Prom
       : `Not as it should be: ${unexpected.join('; ')}.`
   log(`\n${verdict}`)
   return { asExpected: unexpected.length === 0 }
+}
+
+async function activePolicy({ operator }: Stack): Promise<string> {
+  await operator.reader.signers()
+  const active = operator.authority.trust.record('policy', 'active')
+  return active === undefined
+    ? 'no policy'
+    : `policy version ${active.version} (bundle ${active.record.bundle_sha256.slice(0, 8)}…)`
 }
 
 const SEALED_WITHIN_MS = 10_000
@@ -54,14 +62,14 @@ async function evidenceOf({ paths, plane }: Stack, digest: string): Promise<stri
   }
 }
 
-function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
+function* stepsOf(stack: Stack, asking: Asking): Generator<Step> {
   const enrolment = stack.paths.identity('agent', 'maintenance')
   const by = { onBehalfOf: 'u-anna' }
   yield {
     title: 'Read a sensor',
     tell: () =>
       askAgent(
-        agent,
+        asking,
         {
           ...by,
           action: 'telemetry-read',
@@ -75,7 +83,7 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
     title: 'Restart a press',
     tell: () =>
       askAgent(
-        agent,
+        asking,
         { ...by, action: 'restart', targets: ['press-07'], purpose: 'Clear the jam after the tool change.' },
         { state: 'succeeded' },
       ),
@@ -84,7 +92,7 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
     title: 'Restart a press that fails',
     tell: () =>
       askAgent(
-        agent,
+        asking,
         { ...by, action: 'restart', targets: ['press-09'], purpose: 'Clear the jam here as well.' },
         { state: 'failed', code: 'action_failed' },
       ),
@@ -93,7 +101,7 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
     title: 'Update firmware to a version that nobody approved',
     tell: () =>
       askAgent(
-        agent,
+        asking,
         {
           ...by,
           action: 'firmware-update',
@@ -109,16 +117,16 @@ function* stepsOf(stack: Stack, agent: Agent): Generator<Step> {
     title: 'A device outside the agent’s group',
     tell: () =>
       askAgent(
-        agent,
+        asking,
         { ...by, action: 'restart', targets: ['conveyor-plc-02'], purpose: 'Restart the conveyor too.' },
         { state: 'denied', code: 'scope_exceeded' },
       ),
   }
-  yield* revokeAndLift(stack, agent)
+  yield* revokeAndLift(stack, asking)
   yield { title: 'Verify the evidence, as an auditor would', tell: () => verifyEvidence(stack) }
 }
 
-function* revokeAndLift(stack: Stack, agent: Agent): Generator<Step> {
+function* revokeAndLift(stack: Stack, asking: Asking): Generator<Step> {
   const request = {
     onBehalfOf: 'u-anna',
     action: 'telemetry-read',
@@ -131,20 +139,20 @@ function* revokeAndLift(stack: Stack, agent: Agent): Generator<Step> {
     tell: async () => {
       const spread = await spreadControl(
         stack.operator,
-        { command: 'revoke', scope: 'agent', id: agent.id },
+        { command: 'revoke', scope: 'agent', id: asking.agent.id },
         'Its key was left on a laptop.',
       )
       revoked = spread.seq
       return toldOf(spread)
     },
   }
-  yield { title: 'The revoked agent asks', tell: () => askAgent(agent, request, { state: 'denied', code: 'revoked' }) }
+  yield { title: 'The revoked agent asks', tell: () => askAgent(asking, request, { state: 'denied', code: 'revoked' }) }
   yield {
     title: 'The operator lifts it',
     tell: async () =>
       toldOf(await spreadControl(stack.operator, { command: 'lift', lifts: revoked }, 'The laptop was found.')),
   }
-  yield { title: 'The agent asks again', tell: () => askAgent(agent, request, { state: 'succeeded' }) }
+  yield { title: 'The agent asks again', tell: () => askAgent(asking, request, { state: 'succeeded' }) }
 }
 
 function toldOf({ seq, confirmed, gateways, effectiveBy }: Awaited<ReturnType<typeof spreadControl>>): Told {
