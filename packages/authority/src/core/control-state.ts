@@ -158,7 +158,13 @@ export class ControlState {
     }
   }
 
-  #open(message: StoredControl): Unverified<typeof controlMessage> | Fault {
+  /** Why a message would be void if it were the next one stored; undefined: it would count. Nothing is applied. */
+  whyVoid(message: Pick<StoredControl, 'operatorId' | 'data'>): Reason | undefined {
+    const opened = this.#open(message)
+    return (opened instanceof Fault ? opened : this.#refusal(opened.claims))?.reason
+  }
+
+  #open(message: Pick<StoredControl, 'operatorId' | 'data'>): Unverified<typeof controlMessage> | Fault {
     try {
       const opened = openMessage(controlMessage, message.data)
       const { iss, aud } = opened.claims

@@ -19,7 +19,8 @@ const TRIES = 20
 /**
  * Publishes a control message straight to the stream, conditional on the last one that was read. Resolves with its sequence
  * when JetStream has acknowledged it: then it is recorded, and no service of ours was in its path. A message whose
- * acknowledgement was lost is looked for before it is sent again. Throws Fault `unavailable`.
+ * acknowledgement was lost is looked for before it is sent again. One that every reader would skip is not sent: it withdraws nothing.
+ * Throws Fault `unavailable`, and why a message would be void.
  */
 export async function publishControl(
   session: Session,
@@ -40,6 +41,8 @@ export async function publishControl(
       ...word,
     } as Control
     const body = await signMessage(signer, controlMessage, claims)
+    const refusal = authority.control.whyVoid({ operatorId: id, data: Buffer.from(body) })
+    if (refusal !== undefined) throw new Fault(refusal.code, refusal)
     try {
       const expectLast = { seq: last?.seq ?? 0, subject: subjects.controlAll }
       const { seq } = await bus.store(subjects.control(id), body, { stream: 'CONTROL', expectLast })

@@ -1,0 +1,33 @@
+import { join } from 'node:path'
+import { openSession } from '@writ/agent-sdk'
+import { generateJwk, writeKeyFile } from '@writ/keys'
+import { planePaths } from '@writ/plane'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startNats, type TestNats } from '../../../../test/support/nats.ts'
+import { publishControl } from './control.ts'
+
+let nats: TestNats
+beforeAll(async () => {
+  nats = await startNats()
+})
+afterAll(() => nats?.[Symbol.asyncDispose]())
+
+const REVOKE = { command: 'revoke', scope: 'agent', id: 'a1' } as const
+
+test('G7: nothing is called recorded that every reader would skip', async () => {
+  const { rootOperator } = planePaths(nats.plane.dir)
+  await using root = await openSession({ enrolment: rootOperator })
+  const keyFile = join(nats.dir, 'stranger.jwk')
+  await writeKeyFile(keyFile, generateJwk('ES256'))
+  await using stranger = await openSession({ enrolment: rootOperator, keyFile })
+
+  await expect(publishControl(root, REVOKE, 'before genesis')).rejects.toMatchObject({ code: 'chain_broken' })
+  await publishControl(root, { command: 'genesis', stream: 's1' }, 'first')
+  await expect(publishControl(root, { command: 'genesis', stream: 's2' }, 'again')).rejects.toMatchObject({
+    code: 'replayed',
+  })
+  await expect(publishControl(stranger, REVOKE, 'another key')).rejects.toMatchObject({ code: 'unknown_key' })
+  const { seq } = await publishControl(root, REVOKE, 'counts')
+  await root.reader.control()
+  expect(root.authority.control.standing.map((revoke) => revoke.seq)).toEqual([seq])
+})
