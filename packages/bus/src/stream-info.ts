@@ -12,12 +12,14 @@ export interface StreamInfo {
   readonly bytes: number
   readonly firstSeq: number
   readonly lastSeq: number
+  /** When the server answered, by its clock, Unix milliseconds; undefined: it did not say. */
+  readonly serverTimeMs: number | undefined
 }
 
 /** From the stream's leader. @throws Fault `unavailable`, also when there is no such stream. */
 export async function streamInfo(requests: Requests, stream: StreamName): Promise<StreamInfo> {
   const { message } = await requests.one(`${STORE_API_PREFIX}.STREAM.INFO.${stream}`, '', {})
-  const { error, config, created, state } = parseJson(message.data)
+  const { error, config, created, state, ts } = parseJson(message.data)
   if (error !== undefined)
     throw unavailable('The stream cannot be asked.', new Error(`${stream}: ${error.description}`))
   if (!isRecord(config) || !isRecord(state) || typeof created !== 'string')
@@ -29,6 +31,7 @@ export async function streamInfo(requests: Requests, stream: StreamName): Promis
     bytes: Number(state['bytes']),
     firstSeq: Number(state['first_seq']),
     lastSeq: Number(state['last_seq']),
+    serverTimeMs: typeof ts === 'string' && Number.isFinite(Date.parse(ts)) ? Date.parse(ts) : undefined,
   }
 }
 
