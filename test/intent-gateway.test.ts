@@ -655,6 +655,23 @@ describe('queries', () => {
   })
 })
 
+describe('queries of what is revoked', () => {
+  test.each([
+    ['agent', 'a1', 'intents', () => ({ scope: 'key', id: stage.signer('agent', 'a1').kid })],
+    ['agent', 'a1', 'intents', () => ({ scope: 'agent', id: 'a1', quarantine: true })],
+    ['approver', 'p1', 'pending', () => ({ scope: 'key', id: stage.signer('approver', 'p1').kid })],
+  ] as const)('a stolen or suspended %s’s is answered with the revoke’s code', async (kind, id, what, named) => {
+    const revoke = named()
+    const seq = await stage.control({ command: 'revoke', ...revoke })
+    await until(async () => {
+      const code = await stage.refusal(kind, id, { what, args: {} }).catch(() => 'answered')
+      return code === ('quarantine' in revoke ? 'quarantined' : 'revoked')
+    }, 3000)
+    await stage.control({ command: 'lift', lifts: seq })
+    await until(async () => (await stage.answer(kind, id, { what, args: {} }).catch(() => undefined)) !== undefined)
+  })
+})
+
 describe('filing', () => {
   const agent = () => ({
     keys: [stage.signer('agent', `k${Math.random()}`).jwk],

@@ -399,7 +399,7 @@ export class BrokerStage implements AsyncDisposable {
   }
 
   async refusal(
-    kind: 'agent' | 'operator',
+    kind: 'agent' | 'operator' | 'approver',
     id: string,
     query: Pick<Query, 'what' | 'args'>,
   ): Promise<string | undefined> {

@@ -80,7 +80,24 @@ async function verified(
   checkSubject(opened, id)
   const query = await caughtUp(view.catchUp, () => verifyParty(view.authority, kind, opened))
   checkEnvelope(view.authority, query as Verified, clock.nowSeconds())
+  refuseRevoked(view, kind, query)
   return query.claims
+}
+
+/** A stolen key learns nothing more once it is revoked. Operators, whose revoked keys count for nothing, see what goes on under any revoke. */
+function refuseRevoked(
+  { authority }: AuthorityView,
+  kind: PartyKind,
+  { claims: { iss }, jws: { kid } }: Verified<typeof queryMessage>,
+): void {
+  if (kind === 'operator') return
+  const user = kind === 'approver' ? authority.trust.record('approver', iss)?.record.user : undefined
+  const refusal = authority.control.refusalOf({
+    ...(kind === 'agent' && { agent: iss }),
+    users: user === undefined ? [] : [user],
+    keys: [kid],
+  })
+  if (refusal !== undefined) throw new Fault(refusal.code, refusal)
 }
 
 function pageOf(deps: AnswerQueryDeps, kind: string, id: string, what: Query['what'], args: Args): Promise<Page> {
