@@ -1,5 +1,6 @@
 export { REASON_CODES, type Reason, type ReasonCode } from './codes.ts'
 export { Fault, type FaultOptions, isFault, reasonOf } from './fault.ts'
+export { type JsonSchema, jsonSchemas } from './json-schemas.ts'
 // Subjects, streams, what crosses account borders and who may do what.
 export * from './layout/index.ts'
 export * from './limits.ts'
