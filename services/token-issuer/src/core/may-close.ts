@@ -45,9 +45,9 @@ function checkCancel(
     throw new Fault('chain_broken', { message: 'The cancel is about another intent.' })
 }
 
-function isDead({ control }: Authority, { token, minted }: OpenPlan): boolean {
-  const touched: Touched = touchedByToken(token, minted)
-  return control.tokenRefusal(token.rev, touched) !== undefined
+function isDead(authority: Authority, { token, minted }: OpenPlan): boolean {
+  const touched: Touched = touchedByToken(authority, token, minted)
+  return authority.control.tokenRefusal(token.rev, touched) !== undefined
 }
 
 /** The steps of a plan that never had a token, as the records in force place its targets. */

@@ -100,7 +100,10 @@ async function firstClaim(deps: ClaimUseDeps, signed: SignedRedeem, found: Found
       message: 'It is not known here that the use before this one ended without effect.',
     })
   }
-  const refusal = deps.authority.control.tokenRefusal(token.claims.rev, touchedByToken(token.claims, minted))
+  const refusal = deps.authority.control.tokenRefusal(
+    token.claims.rev,
+    touchedByToken(deps.authority, token.claims, minted),
+  )
   if (refusal !== undefined) throw refused(refusal)
   deps.freshness.assert()
   if (!(await deps.uses.create(key, formatValue({ redeem: digest })))) {

@@ -103,7 +103,7 @@ async function keptToken(deps: IssueDeps, planId: string): Promise<string | unde
 function openKept(authority: Authority, minted: Minted): Token {
   const opened = openMessage(tokenMessage, minted.token)
   const { claims } = verifyService(authority, 'token-issuer', opened)
-  const refusal = authority.control.tokenRefusal(claims.rev, touchedByToken(claims, minted))
+  const refusal = authority.control.tokenRefusal(claims.rev, touchedByToken(authority, claims, minted))
   if (refusal !== undefined) throw new Fault(refusal.code, refusal)
   return claims
 }

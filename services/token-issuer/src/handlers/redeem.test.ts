@@ -138,6 +138,18 @@ describe('G7: nothing is redeemed that may have been revoked', () => {
     expect(await issuer.redeemed(await redeemOf(plant, held))).toBe('revoked')
   })
 
+  test('not after a revoke of the key that signed the decision', async () => {
+    await plant.applyControl({ command: 'revoke', scope: 'key', id: plant.world.services['policy-evaluator'].kid })
+    expect(await issuer.redeemed(await redeemOf(plant, held))).toBe('revoked')
+  })
+
+  test('not after a revoke of the group that a device was moved to', async () => {
+    const device = { gateway_id: 'g1', group: 'quarantine', jurisdiction: 'eusc-de-east-1', actions: ['restart'] }
+    await plant.file('device', 'd1', device)
+    await plant.applyControl({ command: 'revoke', scope: 'group', id: 'quarantine' })
+    expect(await issuer.redeemed(await redeemOf(plant, held))).toBe('revoked')
+  })
+
   test('not after a revoke of the agent’s key or of the intent, and quarantine says so', async () => {
     const kid = plant.world.signerOf('agent', 'a1').kid
     await plant.applyControl({ command: 'revoke', scope: 'key', id: kid, quarantine: true })
