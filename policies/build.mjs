@@ -6,7 +6,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { argv, env, stdout } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { resolveTool } from '../deploy/local/dist/tools/index.js'
+import { resolveTool } from '../packages/tools/dist/index.js'
 import { buildBundle, capabilitiesOf } from '../packages/policy/dist/build/index.js'
 import { openBundle } from '../packages/policy/dist/index.js'
 

@@ -4,12 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { buildBundle, capabilitiesOf } from '@writ/policy/build'
+import { findTool, resolveTool } from '@writ/tools'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cached, toolCache } from '../deploy/local/src/tools/cache.ts'
-import { TOOLS } from '../deploy/local/src/tools/catalogue.ts'
-import { resolveTool } from '../deploy/local/src/tools/index.ts'
-import { inPath } from '../deploy/local/src/tools/look-up.ts'
-import { buildBundle, capabilitiesOf } from '../packages/policy/src/build/index.ts'
 
 const run = promisify(execFile)
 const { env } = process
@@ -23,9 +20,7 @@ const capabilities = ['--capabilities', 'capabilities.json']
 
 /** In CI OPA is got if it is not there; elsewhere these tests run where it is at hand, since using the bundle needs none. */
 async function atHand(): Promise<boolean> {
-  if (env['CI'] === 'true' || (env[TOOLS.opa.variable] ?? '') !== '') return true
-  const found = [...(await inPath(env, TOOLS.opa.names)), ...(await cached(toolCache(env), TOOLS.opa))]
-  return found.length > 0
+  return env['CI'] === 'true' || (await findTool('opa', { env, log: () => {} })) !== undefined
 }
 
 describe.skipIf(!(await atHand()))('the policies, with OPA', () => {

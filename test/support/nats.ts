@@ -19,7 +19,7 @@ import {
   type Plane,
   serverConfig,
 } from '@writ/plane'
-import { resolveTool } from '../../deploy/local/src/tools/index.ts'
+import { resolveTool } from '@writ/tools'
 
 export interface NatsOptions {
   /** `test-1` unless told otherwise. */

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { resolveTool } from '../../deploy/local/src/tools/index.ts'
+import { resolveTool } from '@writ/tools'
 import { freePorts } from './nats.ts'
 
 /** A real redis-server on a free loopback port, in a temporary folder that goes with it. */

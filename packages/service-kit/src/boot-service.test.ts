@@ -28,7 +28,7 @@ import {
   serverConfig,
 } from '@writ/plane'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { resolveTool } from '../../../deploy/local/src/tools/index.ts'
+import { resolveTool } from '../../tools/src/index.ts'
 import { bootService, type ServiceContext } from './boot-service.ts'
 import type { CommonConfig } from './read-env.ts'
 import { SigningKey } from './signing-key.ts'

@@ -18,7 +18,7 @@ import {
   revokeCredentials,
   serverConfig,
 } from '@writ/plane'
-import { resolveTool } from '../../../../deploy/local/src/tools/index.ts'
+import { resolveTool } from '../../../tools/src/index.ts'
 import { type Bus, type BusConfig, type BusStatus, connectBus } from '../index.ts'
 
 export const REGION = 'eusc-de-east-1'

@@ -31,19 +31,28 @@ const ASK_TIMEOUT_MS = 15_000
  */
 export async function resolveTool(name: ToolName, { env, log }: ResolveOptions): Promise<ResolvedTool> {
   const tool = TOOLS[name]
+  const cache = toolCache(env)
+  return (
+    (await findTool(name, { env, log })) ??
+    (await whileLocked(cache, tool, async () => {
+      const meanwhile = await fromCache(tool, env)
+      return meanwhile ?? installed(tool, cache, env, log)
+    }))
+  )
+}
+
+/** The same without the last resort: undefined where it would have to be installed. */
+export async function findTool(name: ToolName, { env, log }: ResolveOptions): Promise<ResolvedTool | undefined> {
+  const tool = TOOLS[name]
   const named = env[tool.variable]
   if (named !== undefined && named !== '') return fromVariable(tool, named, env)
   const inPlace = await firstGood(tool, await inPath(env, tool.names), env, log)
-  if (inPlace !== undefined) return { ...inPlace, from: 'path' }
-  const cache = toolCache(env)
-  const fromCache = async () => firstGood(tool, await cached(cache, tool), env, () => {})
-  const known = await fromCache()
-  if (known !== undefined) return { ...known, from: 'cache' }
-  return whileLocked(cache, tool, async () => {
-    const meanwhile = await fromCache()
-    if (meanwhile !== undefined) return { ...meanwhile, from: 'cache' } as const
-    return installed(tool, cache, env, log)
-  })
+  return inPlace === undefined ? fromCache(tool, env) : { ...inPlace, from: 'path' }
+}
+
+async function fromCache(tool: Tool, env: Env): Promise<ResolvedTool | undefined> {
+  const found = await firstGood(tool, await cached(toolCache(env), tool), env, () => undefined)
+  return found === undefined ? undefined : { ...found, from: 'cache' }
 }
 
 async function fromVariable(tool: Tool, path: string, env: Env): Promise<ResolvedTool> {

@@ -1,1 +1,0 @@
-export { resolveTool } from './resolve-tool.ts'

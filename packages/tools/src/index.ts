@@ -1,0 +1,3 @@
+export type { ToolName } from './catalogue.ts'
+export { findTool, type ResolvedTool, type ResolveOptions, resolveTool } from './resolve-tool.ts'
+export type { Env } from './run.ts'
