@@ -1,30 +1,117 @@
-import { join, resolve } from 'node:path'
-import { openSession, type Session } from '@writ/agent-sdk'
+import { dirname, join, resolve } from 'node:path'
+import { openSession, readEnrolment, type Session } from '@writ/agent-sdk'
+import { type Enrolment, Fault } from '@writ/contracts'
 import { openPlane, type Plane } from '@writ/plane'
+import { withAdvice } from './advice.ts'
+import type { Chosen } from './contexts/choose-context.ts'
 import { type LocalFile, readLocalFile } from './local-file.ts'
 
-/** The plane that a command works on: the one that `npm start` made, in the folder `home`. */
+/** What a command works on: an enrolment, and the folder of the plane where it is at hand. */
 export interface Context {
-  readonly home: string
-  readonly local: LocalFile
+  readonly name: string
+  /** Folder of the enrolment package that commands are run as. */
+  readonly enrolment: string
+  /** Where its signing key lies, when not in the package. */
+  readonly keyFile?: string
+  /** The folder that `npm start` made: services, store and the operator's tool. */
+  readonly home?: string
+  readonly local?: LocalFile
+  /** Health addresses of services, by name. */
+  readonly services: Readonly<Record<string, string>>
 }
 
-export async function openContext(home: string): Promise<Context> {
-  return { home: resolve(home), local: await readLocalFile(home) }
+/** The plane of the folder `home`, as its operator. Throws Fault `unavailable` when there is none. */
+export function openContext(home: string): Promise<Context> {
+  return contextOf({ name: 'local', by: 'option', home: resolve(home) })
 }
 
-/** The operator's tool: keys of NATS, root operator and anchors. For commands that make identities. */
-export function planeOf({ local }: Context): Promise<Plane> {
-  return openPlane(local.provisioning.dir)
+/** Reads what the chosen context stands for. */
+export async function contextOf({ name, home, enrolment, services }: Chosen): Promise<Context> {
+  const local = home === undefined ? undefined : await readLocalFile(home)
+  const own = local === undefined ? {} : healthOf(local)
+  const keyFile = local?.operator.key_file
+  const folder = enrolment ?? (keyFile === undefined ? undefined : dirname(keyFile))
+  if (folder === undefined) throw new Fault('internal', { message: 'A context has neither plane nor enrolment.' })
+  return {
+    name,
+    enrolment: folder,
+    ...(enrolment === undefined && keyFile !== undefined && { keyFile }),
+    ...(home !== undefined && { home }),
+    ...(local !== undefined && { local }),
+    services: { ...own, ...services },
+  }
+}
+
+function healthOf({ services }: LocalFile): Readonly<Record<string, string>> {
+  return Object.fromEntries(Object.entries(services).map(([name, { health_url }]) => [name, health_url]))
+}
+
+/** What only the plane's own folder has. Throws Fault `unavailable` where the context has none. */
+export function localOf({ name, local }: Context): LocalFile {
+  if (local !== undefined) return local
+  const fault = new Fault('unavailable', {
+    message: `The context ${name} has no folder of the plane, which this needs.`,
+  })
+  throw withAdvice(fault, 'Whoever has it runs this there, or: writ context add NAME --enrolment DIR --local HOME')
+}
+
+/** The operator's tool: keys of NATS, root operator and anchors. For commands that make or withdraw credentials. */
+export async function planeOf(context: Context): Promise<Plane> {
+  return openPlane(localOf(context).provisioning.dir)
 }
 
 /** Connected as the operator of the context, or of another enrolment package. The caller disposes of it. */
-export function operatorSession({ local }: Context, enrolment?: string): Promise<Session> {
-  if (enrolment !== undefined) return openSession({ enrolment })
-  return openSession({ enrolment: join(local.operator.key_file, '..'), keyFile: local.operator.key_file })
+export async function operatorSession(context: Context, enrolment?: string): Promise<Session> {
+  const folder = enrolment ?? context.enrolment
+  const { kind, id } = await readEnrolment(folder)
+  if (kind !== 'operator') {
+    const fault = new Fault('wrong_role', { message: `This is for operators, and ${folder} is ${kind} ${id}’s.` })
+    throw withAdvice(fault, 'Name an operator’s package with --as DIR, or another context with --context NAME.')
+  }
+  const keyFile = enrolment === undefined ? context.keyFile : undefined
+  return connectSession(folder, keyFile)
+}
+
+const CONNECT_WITHIN_MS = 5000
+
+/** Connects with an enrolment package. Throws Fault `unavailable` that says whether NATS does not answer or does not take the login. */
+export async function connectSession(folder: string, keyFile?: string): Promise<Session> {
+  const enrolment = await readEnrolment(folder)
+  let last: unknown
+  try {
+    return await openSession({
+      enrolment: folder,
+      connectWithinMs: CONNECT_WITHIN_MS,
+      onStatus: (status) => {
+        if (status.type === 'error') last = status.error
+      },
+      ...(keyFile !== undefined && { keyFile }),
+    })
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause
+    throw unreachable(enrolment, last ?? cause)
+  }
+}
+
+function unreachable({ nats_url, kind, id }: Enrolment, cause: unknown): Fault {
+  if (isLoginRefused(cause)) {
+    const fault = new Fault('unavailable', {
+      message: `NATS at ${nats_url} refuses the login of ${kind} ${id}.`,
+      cause,
+    })
+    return withAdvice(fault, 'Its credentials were withdrawn, or are of another plane: `writ doctor` says which.')
+  }
+  const fault = new Fault('unavailable', { message: `NATS at ${nats_url} cannot be reached.`, cause })
+  return withAdvice(fault, 'Start the plane (`npm start`), or let `writ doctor` look at the way there.')
+}
+
+/** The server answered, with a no. */
+export function isLoginRefused(error: unknown): boolean {
+  return error instanceof Error && /authorization|authentication|expired/i.test(`${error.name} ${error.message}`)
 }
 
 /** Where an identity's enrolment package lies unless the command says otherwise. */
-export function identityFolder({ home }: Context, kind: string, id: string): string {
-  return join(home, 'identities', `${kind}-${id}`)
+export function identityFolder(context: Context, kind: string, id: string): string {
+  if (context.home === undefined) throw new Fault('malformed', { message: 'Name the enrolment package’s folder.' })
+  return join(context.home, 'identities', `${kind}-${id}`)
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Trust } from '@writ/contracts'
 import { Fault } from '@writ/contracts'
+import { withAdvice } from './advice.ts'
 
 /** `.writ/local.json`: what `npm start` tells other programs about the local plane. */
 export interface LocalFile {
@@ -23,9 +24,10 @@ export async function readLocalFile(home: string): Promise<LocalFile> {
   try {
     return JSON.parse(await readFile(file, 'utf8')) as LocalFile
   } catch (cause) {
-    throw new Fault('unavailable', {
-      message: `${file} cannot be read. \`npm start\` makes a local plane; --home names its folder.`,
-      cause,
-    })
+    const fault = new Fault('unavailable', { message: `${file} cannot be read.`, cause })
+    throw withAdvice(
+      fault,
+      '`npm start` makes a local plane; --home names its folder, --context another plane (`writ context list`).',
+    )
   }
 }

@@ -1,58 +1,132 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { addAuditCommands } from './commands/audit-commands.ts'
 import { addIdentityCommands } from './commands/identity-commands.ts'
 import { addIntentCommands } from './commands/intent-commands.ts'
 import { addPlaneCommands } from './commands/plane-commands.ts'
 import { addRevocationCommands } from './commands/revocation-commands.ts'
+import { contextOf } from './context.ts'
+import { type Chosen, chooseContext } from './contexts/choose-context.ts'
+import { contextsFile } from './contexts/contexts-file.ts'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts'
-import { type Output, output, type Streams } from './output.ts'
+import type { Act, Invocation } from './invocation.ts'
+import { failure, output, type Streams, wantsColours } from './output.ts'
 
-export interface Invocation {
-  readonly out: Output
-  readonly home: string
-  /** Ends the command with another code than 0 although nothing was thrown. */
-  fail(code: ExitCode): void
+export type { Act, Invocation } from './invocation.ts'
+
+/** Every group of commands, in the order of the help. */
+const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
+  addIdentityCommands,
+  addRevocationCommands,
+  addIntentCommands,
+  addAuditCommands,
+  addPlaneCommands,
+]
+
+interface Globals {
+  readonly home?: string
+  readonly context?: string
+  readonly json: boolean
 }
-
-/** Wraps what a command does: its options come parsed, its faults become exit codes. */
-export type Act = (
-  run: (invocation: Invocation, ...args: unknown[]) => Promise<void>,
-) => (...args: unknown[]) => Promise<void>
 
 /** Runs `writ` with these arguments (without node and script) and returns its exit code. Nothing is thrown, nothing exits. */
 export async function runCli(args: readonly string[], streams: Streams): Promise<ExitCode> {
   let code: ExitCode = EXIT.ok
-  const program = new Command('writ')
-    .description('Operate a Writ control plane: identities, authority, intents and evidence.')
-    .option('--home <dir>', 'folder of the local plane', '.writ')
-    .option('--json', 'one JSON document instead of lines for people', false)
-    .exitOverride()
-    .configureOutput({ writeOut: (text) => streams.out.write(text), writeErr: (text) => streams.err.write(text) })
-    .showHelpAfterError('(add --help for what it takes)')
-    .addHelpText(
-      'after',
-      '\nExit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 unavailable, 5 the intent did not succeed, 6 evidence does not verify.',
-    )
+  const fail = (failed: ExitCode): void => {
+    code = failed
+  }
   const act: Act =
     (run) =>
     async (...given) => {
       const command = given.at(-1) as Command
-      const { home, json } = command.optsWithGlobals<{ home: string; json: boolean }>()
-      const out = output(json, streams)
+      const globals = command.optsWithGlobals<Globals>()
+      const out = output(globals.json, streams)
       try {
-        await run({ out, home, fail: (failed) => (code = failed) }, ...given.slice(0, -1))
+        await run(await invocation(globals, streams, out, fail), ...given.slice(0, -1))
       } catch (error) {
+        out.progress()
         out.error(error)
         code = exitCodeOf(error)
       }
     }
-  for (const add of [addIdentityCommands, addPlaneCommands, addRevocationCommands, addIntentCommands, addAuditCommands])
-    add(program, act)
   try {
-    await program.parseAsync([...args], { from: 'user' })
+    await buildProgram(act, streams, args.includes('--json')).parseAsync([...args], { from: 'user' })
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error
     return error.exitCode === 0 ? EXIT.ok : EXIT.usage
   }
   return code
+}
+
+/** The whole tree of commands; with `json` what is wrong with the arguments is said as JSON too. */
+export function buildProgram(act: Act, streams: Streams, json: boolean): Command {
+  const program = new Command('writ')
+    .description('Operate a Writ control plane: identities, authority, intents and evidence.')
+    .version(version(), '-V', 'print the version of this tool')
+    .option('--home <dir>', 'folder of a local plane, as `npm start` makes it')
+    .option('--context <name>', 'a context from `writ context list` (default: the one in use, else ./.writ)')
+    .option('--json', 'JSON instead of lines for people: one document, or one a line where it streams', false)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => streams.out.write(text),
+      writeErr: (text) => json || streams.err.write(text),
+      outputError: (text, write) =>
+        json
+          ? streams.err.write(failure(true, false, usage(text)))
+          : write(failure(false, wantsColours(streams.err, streams.env), usage(text))),
+    })
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 refused, 4 unavailable, 5 the intent did not succeed, 6 evidence does not verify.
+
+Begin with:
+  writ status                     is everything well?
+  writ doctor                     what is wrong with this machine or enrolment?
+  writ agent create --help        every command's help has examples
+  source <(writ completion bash)  complete commands with the tab key`,
+    )
+  for (const add of GROUPS) add(program, act)
+  return program
+}
+
+function usage(text: string): { code: string; message: string; next: string } {
+  return {
+    code: 'usage',
+    message: text
+      .replace(/^error: /, '')
+      .trim()
+      .replaceAll(/\s*\n\s*/g, ' '),
+    next: 'Add --help to the command to see what it takes.',
+  }
+}
+
+function version(): string {
+  const { version: said } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return said
+}
+
+async function invocation(
+  { home, context }: Globals,
+  { env = {}, interrupted }: Streams,
+  out: Invocation['out'],
+  fail: Invocation['fail'],
+): Promise<Invocation> {
+  const choosing = chooseContext({ home, context, env })
+  const chosen: Chosen | { readonly error: unknown } = await choosing.catch((error: unknown) => ({ error }))
+  return {
+    out,
+    env,
+    get home() {
+      if ('error' in chosen) throw chosen.error
+      return chosen.home ?? join(contextsFile(env), '..', chosen.name)
+    },
+    chosen: () => choosing,
+    context: async () => contextOf(await choosing),
+    untilInterrupted: () => interrupted?.() ?? new AbortController().signal,
+    fail,
+  }
 }
