@@ -195,7 +195,7 @@ async function listen(
     await tail.catchUp()
   }
   for (const running of [
-    ...(await serve(context, config, parts, kick)),
+    ...(await serve(context, config, parts, kick, catchUp)),
     ...consume(context, config, parts, work, catchUp),
   ])
     teardown.defer(() => running.stop())
@@ -239,9 +239,10 @@ async function serve(
   { inFlightMax }: Config,
   parts: Parts,
   kick: (key: string) => void,
+  catchUp: () => Promise<void>,
 ): Promise<readonly Stoppable[]> {
   const at = subjects(region)
-  const deps = { ...parts, log, bus, kick, refusals: refused }
+  const deps = { ...parts, log, bus, kick, catchUp, refusals: refused }
   const options = { queue: 'intent-gateway', inFlightMax, onFault: overloaded(deps) }
   const [filing, approving, asking] = [fileRecord(deps), takeApproval(deps), answerQuery(deps)]
   return Promise.all([

@@ -16,16 +16,15 @@ import { caughtUp } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
-import type { IntentRecords } from '../adapters/intent-records.ts'
 import { approvalKey, isDone, type LiveRecord } from '../core/intent-record.ts'
 import { approved, ended } from '../core/transitions.ts'
 import type { AuthorityView, Clock, Sign } from '../ports.ts'
 import { result } from './answer.ts'
+import { type KnownKeyDeps, knownKey } from './known-key.ts'
 
-export interface TakeApprovalDeps {
+export interface TakeApprovalDeps extends KnownKeyDeps {
   readonly region: string
   readonly view: AuthorityView
-  readonly records: IntentRecords
   readonly files: DecisionFiles
   readonly claims: Claims
   readonly evidence: Evidence
@@ -46,7 +45,7 @@ export function takeApproval(deps: TakeApprovalDeps): (approverId: string, body:
     const signed = await verified(deps, approverId, body)
     const { claims, jws } = signed.approval
     const yes = () => result(deps, requestDigest(body), { ok: true })
-    const key = deps.records.index.keyOf(claims.intent_digest)
+    const key = await knownKey(deps, claims.intent_digest)
     const record = key === undefined ? undefined : await deps.records.read(key)
     const known = key === undefined ? undefined : await deps.records.text(approvalKey(key, approverId))
     if (known !== undefined && digestOf(known) === jws.digest) {

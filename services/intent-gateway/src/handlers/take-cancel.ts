@@ -1,16 +1,15 @@
 import { checkEnvelope, type Verified } from '@writ/authority'
 import { type cancelMessage, Fault, type Reason } from '@writ/contracts'
 import { digestOf } from '@writ/keys'
-import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { cancelKey, isDone, isFinal, stateKey } from '../core/intent-record.ts'
 import { gatewaysOf } from '../core/routes.ts'
 import { closing } from '../core/transitions.ts'
 import type { AuthorityView, Clock } from '../ports.ts'
+import { type KnownKeyDeps, knownKey } from './known-key.ts'
 
-export interface TakeCancelDeps {
+export interface TakeCancelDeps extends KnownKeyDeps {
   readonly view: AuthorityView
-  readonly records: IntentRecords
   readonly statuses: Statuses
   readonly clock: Clock
   /** Withdrawing waits for nothing that waits for the log. */
@@ -29,7 +28,7 @@ const CANCELLED: Reason = { code: 'cancelled', message: 'The agent has cancelled
 export function takeCancel(deps: TakeCancelDeps): TakeCancel {
   return async (agentId, cancel) => {
     const { claims, jws } = cancel
-    const key = deps.records.index.keyOf(claims.intent_digest)
+    const key = await knownKey(deps, claims.intent_digest)
     const record = key === undefined ? undefined : await deps.records.read(key)
     const own = record !== undefined && record.digest === claims.intent_digest && record.agent_id === agentId
     const repeated = own && digestOf((await deps.records.text(cancelKey(key ?? ''))) ?? '') === jws.digest

@@ -3,16 +3,15 @@ import { endedRpc, Fault, isFault, type Outcome, outcomeMessage } from '@writ/co
 import { checkAudience, checkTimes, openMessage } from '@writ/keys'
 import { caughtUp } from '@writ/service-kit'
 import type { Evidence } from '../adapters/evidence.ts'
-import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type IntentRecord, isDone } from '../core/intent-record.ts'
 import { type OutcomeEffect, takeOutcome as take } from '../core/take-outcome.ts'
 import type { Ask, AuthorityView, Clock, Meter, Refusals } from '../ports.ts'
+import { type KnownKeyDeps, knownKey } from './known-key.ts'
 import { soon } from './soon.ts'
 
-export interface TakeOutcomeDeps {
+export interface TakeOutcomeDeps extends KnownKeyDeps {
   readonly view: AuthorityView
-  readonly records: IntentRecords
   readonly statuses: Statuses
   readonly evidence: Evidence
   readonly refusals: Refusals
@@ -22,8 +21,6 @@ export interface TakeOutcomeDeps {
   readonly kick: (key: string) => void
   /** Hears of evidence that did not reach the log in time. */
   readonly reportLate: (error: unknown) => void
-  /** Reads the bucket to its end: another replica may have recorded the plan a moment ago. */
-  readonly catchUp: () => Promise<void>
 }
 
 /**
@@ -84,14 +81,11 @@ async function count(
 }
 
 async function recordOf(
-  { records, catchUp }: TakeOutcomeDeps,
+  deps: TakeOutcomeDeps,
   { intent_digest }: Outcome,
 ): Promise<{ readonly key: string; readonly record: IntentRecord }> {
-  let key = records.index.keyOf(intent_digest)
-  if (key === undefined) {
-    await catchUp()
-    key = records.index.keyOf(intent_digest)
-  }
+  const { records } = deps
+  const key = await knownKey(deps, intent_digest)
   const record = key === undefined ? undefined : (records.index.get(key)?.record ?? (await records.read(key)))
   if (key === undefined || record?.digest !== intent_digest)
     throw new Fault('chain_broken', { message: 'No plan of this intent is known.' })
