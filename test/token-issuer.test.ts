@@ -55,7 +55,7 @@ const cancelOf = (intent: string) =>
 async function moreTicks(healthUrl: string, count: number): Promise<void> {
   const ticks = async () => {
     const text = await (await fetch(`${healthUrl}/metrics`)).text()
-    return Number(/^writ_tick_seconds_count\S* (\d+)/m.exec(text)?.[1])
+    return Number(/^writ_tick_duration_seconds_count\S* (\d+)/m.exec(text)?.[1])
   }
   const before = await ticks()
   await until(`${count} more ticks`, async () => (await ticks()) >= before + count)

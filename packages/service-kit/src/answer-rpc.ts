@@ -2,7 +2,7 @@ import type { Bus, Received, Serving } from '@writ/bus'
 import { Fault, isFault, type Rpc, reasonOf, subjects } from '@writ/contracts'
 import type { z } from 'zod'
 import type { Logger } from './logger.ts'
-import { withTrace } from './trace-context.ts'
+import { traced } from './trace-context.ts'
 
 export interface AnswerRpcOptions {
   readonly bus: Bus
@@ -25,7 +25,8 @@ export function answerRpc<Req extends z.ZodType, Rep extends z.ZodType>(
 ): Promise<Serving> {
   const answer = async ({ data, trace }: Received): Promise<string> => {
     try {
-      return encode(rpc, await withTrace(trace, () => handler(decode(rpc, data))))
+      const span = { parent: trace, kind: 'server' as const }
+      return encode(rpc, await traced(rpc.subject.slice('rpc.'.length), span, async () => handler(decode(rpc, data))))
     } catch (error) {
       if (!isFault(error) || error.code === 'internal')
         log.error({ err: error, subject: rpc.subject }, 'request failed')

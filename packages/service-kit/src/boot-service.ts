@@ -6,20 +6,24 @@ import { type Bus, type BusStatus, connectBus } from '@writ/bus'
 import { type Enrolment, isFault, type ServiceRole, sealedMessage, subjects } from '@writ/contracts'
 import { lockDirectory } from '@writ/durable'
 import type { Signer } from '@writ/keys'
-import { Gauge, type Registry } from 'prom-client'
+import { startTracing } from '@writ/tracing'
+import type { Registry } from 'prom-client'
 import { assertFlushed, assertStreams } from './assert-streams.ts'
 import { AuthorityFollower } from './authority-follower.ts'
+import { measureAudit, measureAuthority, measureBus, measureHealth, measureTracing } from './common-metrics.ts'
 import { positionFile } from './control-position.ts'
 import { type Identity, readIdentity } from './enrolment.ts'
 import { Health } from './health.ts'
 import { startHealthServer } from './health-server.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
+import { Operations } from './operations.ts'
 import { type Persistence, persist } from './persist.ts'
 import type { CommonConfig } from './read-env.ts'
 import { RefusedFiles } from './refused-files.ts'
 import { RefusedMessages } from './refused-messages.ts'
 import { SigningKey } from './signing-key.ts'
+import { StreamWatch } from './stream-watch.ts'
 import type { Teardown } from './teardown.ts'
 
 /** What a service is given to work with. Handlers take the parts they use, not the whole. */
@@ -33,6 +37,8 @@ export interface ServiceContext {
   readonly stateDir: string
   readonly log: Logger
   readonly metrics: Registry
+  /** Measures what handlers do. */
+  readonly operations: Operations
   /** Add the service's own checks, then `teardown.use(health.open())` last of all. */
   readonly health: Health
   /** Base address of the health server. */
@@ -64,8 +70,10 @@ export async function bootService(
   const identity = await readIdentity(role, config.enrolmentFile, config.anchorKey)
   const { id: instance, region } = identity.enrolment
   const log = createLogger({ service: role, instance, level: config.logLevel })
-  const metrics = createMetrics(role, instance)
+  const metrics = createMetrics(role)
+  measureTracing(metrics, teardown.use(await startTracing(config.tracing, { service: `writ-${role}`, instance })))
   const health = new Health()
+  measureHealth(metrics, health)
   const server = teardown.use(
     await startHealthServer({ host: config.healthHost, port: config.healthPort, health, metrics }),
   )
@@ -80,7 +88,10 @@ export async function bootService(
   const audit = await openAudit(start, bus, follower, key, teardown)
   const refused = teardown.use(new RefusedMessages({ record: (events) => audit.recordLater(events), metrics }))
   await listenToSeals(start, bus, audit, refused)
-  measure(metrics, audit)
+  measureBus(metrics, bus)
+  measureAuthority(metrics, follower, key)
+  measureAudit(metrics, audit)
+  await teardown.use(new StreamWatch(bus, role, metrics)).look()
   log.info({ boot, kid: key.signer.kid }, 'started')
   return {
     role,
@@ -91,6 +102,7 @@ export async function bootService(
     stateDir: config.stateDir,
     log,
     metrics,
+    operations: new Operations(metrics),
     health,
     healthUrl: server.url,
     bus,
@@ -244,20 +256,4 @@ async function listenToSeals(
       waiting.log.warn({ err: error }, 'a seal was not believed')
     })
   })
-}
-
-function measure(metrics: Registry, audit: AuditSource): void {
-  const gauge = (name: string, help: string, read: () => number) =>
-    new Gauge({
-      name,
-      help,
-      registers: [metrics],
-      collect() {
-        this.set(read())
-      },
-    })
-  gauge('writ_audit_waiting_events', 'Audit events that no message holds yet.', () => audit.stats.waiting)
-  gauge('writ_audit_unsent_messages', 'Audit messages that the stream has not acknowledged.', () => audit.stats.unsent)
-  gauge('writ_audit_uncovered_messages', 'Audit messages that no checkpoint covers yet.', () => audit.stats.uncovered)
-  gauge('writ_audit_uncovered_bytes', 'Bytes of those messages.', () => audit.stats.uncoveredBytes)
 }

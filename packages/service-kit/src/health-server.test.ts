@@ -30,10 +30,10 @@ test('is alive at once, ready when opened and while every check says so, and nam
 })
 
 test('serves Prometheus text of its own registry, and nothing but GET of its three pages', async () => {
-  const metrics = createMetrics('token-issuer', 'ti-0')
+  const metrics = createMetrics('token-issuer')
   await using server = await startHealthServer({ ...local, health: new Health(), metrics })
   const text = await (await fetch(`${server.url}/metrics`)).text()
-  expect(text).toContain('process_cpu_seconds_total{service="token-issuer",instance="ti-0"}')
+  expect(text).toContain('process_cpu_seconds_total{role="token-issuer"}')
   expect((await fetch(`${server.url}/`)).status).toBe(404)
   expect((await fetch(`${server.url}/healthz`, { method: 'POST', body: 'x' })).status).toBe(405)
 })

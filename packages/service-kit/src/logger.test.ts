@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { createLogger } from './logger.ts'
 import { redact, redactText } from './redact.ts'
-import { withTrace } from './trace-context.ts'
+import { traced } from './trace-context.ts'
 
 const jws = await signJws(ephemeralSigner(), 'writ-intent+jwt', { on_behalf_of: 'jane' })
 const seed = `SU${'A'.repeat(56)}`
@@ -82,7 +82,7 @@ test('ids, codes, digests and the reason of a fault stay readable', () => {
 
 test('a log line carries the trace it belongs to, and the span is our own', async () => {
   const trace = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` }
-  const [line] = await withTrace(trace, async () => {
+  const [line] = await traced('a test', { parent: trace }, async () => {
     await Promise.resolve()
     return logged((log) => log.info('x'))
   })

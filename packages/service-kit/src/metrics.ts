@@ -1,9 +1,24 @@
-import { collectDefaultMetrics, Registry } from 'prom-client'
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 
-/** One registry a service. Labels are closed sets (codes, states): an id as a label would grow without bound. */
-export function createMetrics(service: string, instance: string): Registry {
+/**
+ * One registry a service. Its role is on every series; which instance it is, is for the scraper to say. Labels are closed sets (codes,
+ * states, names of streams and operations): an id as a label would grow without bound.
+ */
+export function createMetrics(role: string): Registry {
   const registry = new Registry()
-  registry.setDefaultLabels({ service, instance })
+  registry.setDefaultLabels({ role })
   collectDefaultMetrics({ register: registry })
   return registry
+}
+
+/** A gauge that is read when it is asked for. `read` must not throw. */
+export function readGauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read())
+    },
+  })
 }

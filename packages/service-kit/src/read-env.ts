@@ -1,4 +1,5 @@
 import { Fault } from '@writ/contracts'
+import { readTracingConfig, type TracingConfig } from '@writ/tracing'
 import { z } from 'zod'
 
 export type Env = Readonly<Record<string, string | undefined>>
@@ -37,6 +38,8 @@ export interface CommonConfig {
   readonly replicas: number
   /** `WRIT_STOP_TIMEOUT_S`: how long a stop may take to finish work in hand. Absent: 20. */
   readonly stopTimeoutMs: number
+  /** `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of OpenTelemetry. Absent: no traces leave. */
+  readonly tracing?: TracingConfig
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
@@ -62,6 +65,7 @@ const Common = z
 
 export function readCommonConfig(env: Env): CommonConfig {
   const parsed = readEnv(Common, env)
+  const tracing = readTracingConfig(env)
   return {
     enrolmentFile: parsed.WRIT_ENROLMENT,
     stateDir: parsed.WRIT_STATE_DIR,
@@ -73,5 +77,6 @@ export function readCommonConfig(env: Env): CommonConfig {
     ...(parsed.WRIT_NATS_MONITOR !== undefined && { natsMonitor: parsed.WRIT_NATS_MONITOR }),
     replicas: parsed.WRIT_REPLICAS,
     stopTimeoutMs: parsed.WRIT_STOP_TIMEOUT_S * 1000,
+    ...(tracing !== undefined && { tracing }),
   }
 }

@@ -61,6 +61,11 @@ export class SigningKey implements AsyncDisposable {
     return this.#endorsement
   }
 
+  /** Until when the newest endorsement is valid, NumericDate. */
+  get expires(): number {
+    return this.#exp
+  }
+
   /** Why the key cannot be used now, for readiness; undefined when it can. */
   get problem(): string | undefined {
     try {

@@ -1,6 +1,6 @@
 import type { NewEvent } from '@writ/audit'
 import type { Authority } from '@writ/authority'
-import type { Message, ReasonCode, Rpc } from '@writ/contracts'
+import type { IntentState, Message, ReasonCode, Rpc } from '@writ/contracts'
 import type { z } from 'zod'
 
 export interface Clock {
@@ -42,11 +42,21 @@ export interface Refusals {
   count(id: string, code: ReasonCode): void
 }
 
-/** What this service counts, by closed sets of labels. */
+/**
+ * The stages of an intent, in order; each is timed from the end of the one before. `wait`: from a decision to the next, so for people
+ * or an attestation. `issue`: until the tokens are there. `dispatch`: until the record is durable and the plans are out. `begin`: until
+ * the first word of a gateway that it has begun. `run`: until it is settled.
+ */
+export type Stage = 'decide' | 'wait' | 'issue' | 'dispatch' | 'begin' | 'run'
+
+/** What this service counts, by closed sets of labels. `key` is of an intent's state, and no label. */
 export interface Meter {
-  state(state: string): void
+  state(state: IntentState): void
   refused(code: ReasonCode): void
   outcome(state: string): void
+  accepted(key: string): void
+  passed(key: string, stage: Stage): void
+  finished(key: string, state: IntentState, code: ReasonCode | 'none'): void
 }
 
 export interface Log {

@@ -86,7 +86,7 @@ async function makeParts(
   const clock = overrides.clock ?? { nowSeconds: () => Math.floor(Date.now() / 1000) }
   const sign: Sign = (message, claims) => signMessage(signer, message, claims)
   const index = new IntentIndex()
-  const meter = createMeter(metrics, () => index.size)
+  const meter = createMeter(metrics, () => index.entries())
   const bucket = bus.bucket('intents')
   const keys = await SubjectKeys.open(
     await openWrappingKey(config.wrapKey),
@@ -131,13 +131,12 @@ interface Work {
   readonly beside: (what: string) => (work: Promise<void>) => void
 }
 
-function makeWork({ bus, log }: ServiceContext, parts: Parts): Work {
+function makeWork({ bus, log, operations }: ServiceContext, parts: Parts): Work {
   const beside = (what: string) => (work: Promise<void>) => {
     work.catch((err: unknown) => log.warn({ err }, what))
   }
   const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait'), made: new Map() }
-  const worklist: Worklist = new Worklist({
-    advance: advance({
+  const going = advance({
       ...deps,
       decide: decide({
         ...deps,
@@ -148,7 +147,9 @@ function makeWork({ bus, log }: ServiceContext, parts: Parts): Work {
       dispatch: dispatchAgain(deps),
       close: close(deps),
       settle: settle(deps),
-    }),
+  })
+  const worklist: Worklist = new Worklist({
+    advance: operations.time('advance', going),
     onFailure: (key, err) => log.warn({ err, key }, 'an intent has to wait'),
     nowMs: () => Date.now(),
   })
@@ -235,7 +236,7 @@ async function hear(
 
 /** What others ask. */
 async function serve(
-  { bus, region, log, refused }: ServiceContext,
+  { bus, region, log, refused, operations }: ServiceContext,
   { inFlightMax }: Config,
   parts: Parts,
   kick: (key: string) => void,
@@ -244,7 +245,9 @@ async function serve(
   const at = subjects(region)
   const deps = { ...parts, log, bus, kick, catchUp, refusals: refused }
   const options = { queue: 'intent-gateway', inFlightMax, onFault: overloaded(deps) }
-  const [filing, approving, asking] = [fileRecord(deps), takeApproval(deps), answerQuery(deps)]
+  const filing = operations.time('command', fileRecord(deps))
+  const approving = operations.time('approval', takeApproval(deps))
+  const asking = operations.time('query', answerQuery(deps))
   return Promise.all([
     bus.serve(
       at.command(ANY),
@@ -266,7 +269,7 @@ async function serve(
 
 /** What agents and gateways publish. */
 function consume(
-  { bus, region, log, refused, refusedFiles }: ServiceContext,
+  { bus, region, log, refused, refusedFiles, operations }: ServiceContext,
   { inFlightMax }: Config,
   parts: Parts,
   { kick, kickNow }: Work,
@@ -278,8 +281,8 @@ function consume(
   const intents = takeIntent({ ...deps, takeCancel: takeCancel(deps), hasRoom: () => parts.room.free })
   const common = { consumer: 'intent-gateway', inFlightMax }
   return [
-    bus.consume({ ...common, stream: 'OUTCOMES' }, deliver(deps, 'outcome', takeOutcome(deps))),
-    bus.consume({ ...common, stream: 'INTENTS' }, deliver(deps, 'intent', intents)),
+    bus.consume({ ...common, stream: 'OUTCOMES' }, deliver(deps, 'outcome', operations.time('outcome', takeOutcome(deps)))),
+    bus.consume({ ...common, stream: 'INTENTS' }, deliver(deps, 'intent', operations.time('intent', intents))),
   ]
 }
 

@@ -1,6 +1,6 @@
 import { decideRpc, subjects } from '@writ/contracts'
 import { EvaluatorCache } from '@writ/policy'
-import { answerRpc, bootService, Teardown } from '@writ/service-kit'
+import { answerRpc, bootService, noteSpan, Teardown } from '@writ/service-kit'
 import { keepPolicyLoaded } from './adapters/policy-loader.ts'
 import type { Config } from './config.ts'
 import { decide } from './handlers/decide.ts'
@@ -29,19 +29,26 @@ export async function startPolicyEvaluator(config: Config, overrides: Overrides 
   const published = new EvaluatorCache({
     fetch: async (digest) => (await bus.last('POLICIES', at.bundle(digest)))?.data,
   })
-  const handler = decide({
-    authority,
-    signer: context.signer,
-    reports: { latest: async (gateway, device) => (await bus.last('REPORTS', at.report(gateway, device)))?.data },
-    evaluators: overrides.evaluators ?? published,
-    audit: context.audit,
-    clock: overrides.clock ?? { nowSeconds: () => Math.floor(Date.now() / 1000) },
-    rev: () => follower.rev(),
-    catchUp: async () => {
-      await Promise.all([follower.registry(), follower.control()])
-    },
-    decided: decisionCounter(context.metrics),
-  })
+  const count = decisionCounter(context.metrics)
+  const handler = context.operations.time(
+    'decide',
+    decide({
+      authority,
+      signer: context.signer,
+      reports: { latest: async (gateway, device) => (await bus.last('REPORTS', at.report(gateway, device)))?.data },
+      evaluators: overrides.evaluators ?? published,
+      audit: context.audit,
+      clock: overrides.clock ?? { nowSeconds: () => Math.floor(Date.now() / 1000) },
+      rev: () => follower.rev(),
+      catchUp: async () => {
+        await Promise.all([follower.registry(), follower.control()])
+      },
+      decided: (decision) => {
+        count(decision)
+        noteSpan({ 'writ.intent_digest': decision.intent_digest, 'writ.outcome': decision.outcome })
+      },
+    }),
+  )
   const { inFlightMax } = config
   await answerRpc({ bus, region, log, queue: 'policy-evaluator', inFlightMax }, decideRpc, handler)
   const loader = teardown.use(keepPolicyLoaded(authority, published, (problem, err) => log.error({ err }, problem)))

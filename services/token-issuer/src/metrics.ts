@@ -1,4 +1,5 @@
-import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import { readGauge } from '@writ/service-kit'
+import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Freshness } from './core/freshness.ts'
 
 export interface Metrics {
@@ -9,11 +10,15 @@ export interface Metrics {
 }
 
 /** `code` is `ok` or a reason code. */
-export function createIssuerMetrics(registry: Registry, freshness: Freshness, indexed: () => boolean): Metrics {
+export function createIssuerMetrics(
+  registry: Registry,
+  freshness: Freshness,
+  index: { readonly complete: boolean; readonly connected?: boolean },
+): Metrics {
   const registers = [registry]
   const labelNames = ['code'] as const
   const tick = new Histogram({
-    name: 'writ_tick_seconds',
+    name: 'writ_tick_duration_seconds',
     help: 'How long acknowledged ticks took.',
     buckets: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3],
     registers,
@@ -30,28 +35,20 @@ export function createIssuerMetrics(registry: Registry, freshness: Freshness, in
     labelNames,
     registers,
   })
-  gauge(
-    registers,
+  readGauge(
+    registry,
     'writ_tick_age_seconds',
-    'Since the start of the last acknowledged tick.',
+    'Since the start of the last acknowledged tick; nothing is issued or redeemed above 3.',
     () => (freshness.ageMs ?? Infinity) / 1000,
   )
-  gauge(registers, 'writ_token_index_complete', '1 while Redis answers and holds every token.', () => Number(indexed()))
+  readGauge(registry, 'writ_token_index_complete', '1 while Redis answers and holds every token.', () =>
+    Number(index.complete),
+  )
+  readGauge(registry, 'writ_redis_up', '1 while Redis answers.', () => Number(index.connected ?? index.complete))
   return {
     ticked: (tookMs) => tick.observe(tookMs / 1000),
     tickFailed: () => failures.inc(),
     redeemed: (code) => redeems.inc({ code }),
     issued: (code) => issues.inc({ code }),
   }
-}
-
-function gauge(registers: Registry[], name: string, help: string, read: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers,
-    collect() {
-      this.set(read())
-    },
-  })
 }

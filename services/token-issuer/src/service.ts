@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { closeRpc, endedRpc, issueRpc, listRpc, type ReasonCode, subjects } from '@writ/contracts'
 import { EvaluatorCache } from '@writ/policy'
-import { answerRpc, bootService, type ServiceContext, Teardown } from '@writ/service-kit'
+import { answerRpc, bootService, noteSpan, type ServiceContext, Teardown } from '@writ/service-kit'
 import { bucketUses, indexEntries } from './adapters/bucket-uses.ts'
 import { ControlTick } from './adapters/control-tick.ts'
 import { RedisIndex } from './adapters/redis-index.ts'
@@ -24,7 +24,7 @@ export interface Overrides {
   /** Stops the start while it waits for what is not there yet. */
   readonly signal?: AbortSignal
   readonly clock?: Clock
-  readonly index?: TokenIndex & { readonly complete: boolean }
+  readonly index?: TokenIndex & { readonly complete: boolean; readonly connected?: boolean }
   /** For tests of what happens between a claim and its record. */
   readonly audit?: (audit: AuditLog) => AuditLog
 }
@@ -46,7 +46,7 @@ export async function startTokenIssuer(config: Config, overrides: Overrides = {}
   const clock = overrides.clock ?? SYSTEM_CLOCK
   const freshness = new Freshness(clock.monotonicMs)
   const index = overrides.index ?? teardown.use(startIndex(context, config))
-  const metrics = createIssuerMetrics(context.metrics, freshness, () => index.complete)
+  const metrics = createIssuerMetrics(context.metrics, freshness, index)
   await serve({
     context,
     config,
@@ -84,7 +84,7 @@ interface Parts {
 }
 
 async function serve({ context, config, clock, freshness, index, metrics, audit }: Parts): Promise<void> {
-  const { authority, bus, follower, log, region, signer } = context
+  const { authority, bus, follower, log, operations, region, signer } = context
   const at = subjects(region)
   const uses = bucketUses(bus.bucket('uses'))
   const evaluators = new EvaluatorCache({
@@ -95,32 +95,42 @@ async function serve({ context, config, clock, freshness, index, metrics, audit 
     await Promise.all([follower.registry(), follower.control()])
   }
   const rpc = { bus, region, log, queue: 'token-issuer', inFlightMax: config.inFlightMax }
-  const answered = metrics.issued
+  const answered = (code: string): void => {
+    metrics.issued(code)
+    noteSpan({ 'writ.code': code })
+  }
   await answerRpc(
     rpc,
     issueRpc,
-    issue({
-      ...common,
-      evaluators,
-      catchUp,
-      answered,
-      recorded: new RecentSet(RECENT_MAX),
-      newId: () => `t${randomUUID()}`,
-    }),
+    operations.time(
+      'issue',
+      issue({
+        ...common,
+        evaluators,
+        catchUp,
+        answered,
+        recorded: new RecentSet(RECENT_MAX),
+        newId: () => `t${randomUUID()}`,
+      }),
+    ),
   )
-  await answerRpc(rpc, closeRpc, close({ authority, uses, clock, catchUp }))
-  await answerRpc(rpc, endedRpc, ended({ authority, uses, catchUp }))
-  await answerRpc(rpc, listRpc, list(index))
+  await answerRpc(rpc, closeRpc, operations.time('close', close({ authority, uses, clock, catchUp })))
+  await answerRpc(rpc, endedRpc, operations.time('ended', ended({ authority, uses, catchUp })))
+  await answerRpc(rpc, listRpc, operations.time('list', list(index)))
   const answer = redeem({
     ...common,
     readSigners: () => follower.signers(),
     recent: new RecentRedeems(RECENT_MAX),
     auditTimeoutMs: REDEEM_AUDIT_TIMEOUT_MS,
-    answered: metrics.redeemed,
+    answered: (code) => {
+      metrics.redeemed(code)
+      noteSpan({ 'writ.code': code })
+    },
     unsigned: (gatewayId: string, code: ReasonCode) => context.refused.count(gatewayId, code),
     failed: (err: unknown) => log.error({ err }, 'a redeem failed'),
   })
-  await serveRedeems({ bus, region, inFlightMax: config.inFlightMax }, answer)
+  const timed = Object.assign(operations.time('redeem', answer), { refuse: answer.refuse })
+  await serveRedeems({ bus, region, inFlightMax: config.inFlightMax }, timed)
 }
 
 function startTicking(

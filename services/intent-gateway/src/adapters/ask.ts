@@ -1,6 +1,6 @@
 import type { Bus } from '@writ/bus'
 import { Fault, type Rpc, type RpcName, subjects } from '@writ/contracts'
-import { currentTrace } from '@writ/service-kit'
+import { currentTrace, traced } from '@writ/service-kit'
 import type { z } from 'zod'
 import type { Ask } from '../ports.ts'
 
@@ -14,8 +14,10 @@ export function askOver(bus: Pick<Bus, 'ask'>, region: string): Ask {
     const body = JSON.stringify(request)
     if (Buffer.byteLength(body) > bytesMax)
       throw new Fault('too_large', { message: 'What belongs to the intent is too large to be decided about.' })
-    const trace = currentTrace()
-    const data = await bus.ask(at.rpc(subject.slice('rpc.'.length) as RpcName), body, { timeoutMs, trace })
+    const name = subject.slice('rpc.'.length) as RpcName
+    const data = await traced(name, { kind: 'client' }, () =>
+      bus.ask(at.rpc(name), body, { timeoutMs, trace: currentTrace() }),
+    )
     try {
       return reply.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data)))
     } catch (cause) {

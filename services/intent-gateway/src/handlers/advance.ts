@@ -1,5 +1,5 @@
 import { isFault, type Reason, type ReasonCode } from '@writ/contracts'
-import { withTrace } from '@writ/service-kit'
+import { traced } from '@writ/service-kit'
 import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type CloseReason, type LiveRecord, stateKey } from '../core/intent-record.ts'
@@ -31,13 +31,17 @@ export function advance(deps: AdvanceDeps): (key: string) => Promise<number> {
       if (record === undefined) return Number.POSITIVE_INFINITY
       const move = nextMove(record, deps.clock.nowSeconds())
       if (move.kind === 'wait') {
-        await withTrace(record.trace, () => deps.statuses.say(record))
+        await traced('status', spanOf(record), () => deps.statuses.say(record))
         return move.until
       }
-      await withTrace(record.trace, () => make(deps, key, record, move))
+      await traced(move.kind, spanOf(record), () => make(deps, key, record, move))
     }
     return deps.clock.nowSeconds() + 1
   }
+}
+
+function spanOf({ trace, digest }: LiveRecord) {
+  return { parent: trace, attributes: { 'writ.intent_digest': digest } }
 }
 
 async function make(deps: AdvanceDeps, key: string, record: LiveRecord, move: Move): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Handler } from '@writ/bus'
 import { Fault, isFault, type ReasonCode, reasonOf, resultMessage, subjects } from '@writ/contracts'
 import { requestDigest } from '@writ/keys'
-import { withTrace } from '@writ/service-kit'
+import { noteSpan, traced } from '@writ/service-kit'
 import type { Clock, Log, Meter, Refusals, Sign } from '../ports.ts'
 
 export interface AnswerDeps {
@@ -36,7 +36,7 @@ export function answer(
 ): Handler {
   const at = subjects(deps.region)
   return ({ subject, data, trace }) =>
-    withTrace(trace, async () => {
+    traced(form, { parent: trace, kind: 'server' }, async () => {
       const ids = at.idsOf(form, subject) ?? []
       try {
         return await handle(ids, data)
@@ -45,6 +45,7 @@ export function answer(
         const { code, message } = reasonOf(error)
         if (UNSIGNED.includes(code)) deps.refusals.count(ids.at(-1) ?? '', code)
         deps.meter.refused(code)
+        noteSpan({ 'writ.code': code })
         return result(deps, requestDigest(data), { ok: false, code, message })
       }
     })

@@ -1,7 +1,7 @@
 import { approvalDemands, recordsInForce, type VerifiedIntent, verifyIntent, verifyService } from '@writ/authority'
 import { type Decision, decideRpc, decisionMessage, Fault, isFault, type Reason } from '@writ/contracts'
 import { digestOf, openMessage } from '@writ/keys'
-import { caughtUp } from '@writ/service-kit'
+import { caughtUp, noteSpan } from '@writ/service-kit'
 import type { DecisionFile, DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
@@ -9,7 +9,7 @@ import { approvalKey, type LiveRecord, type NumberedDecision, stateKey } from '.
 import { stepsOf } from '../core/routes.ts'
 import { touchedByRecord } from '../core/touched.ts'
 import { attested, decided, ended, waitsForApproval, waitsForAttestation } from '../core/transitions.ts'
-import type { Ask, AuthorityView, Clock } from '../ports.ts'
+import type { Ask, AuthorityView, Clock, Meter } from '../ports.ts'
 import type { SendOut } from './dispatch.ts'
 
 export interface DecideDeps {
@@ -19,6 +19,7 @@ export interface DecideDeps {
   readonly evidence: Evidence
   readonly ask: Ask
   readonly clock: Clock
+  readonly meter: Meter
   /** The last good result about an agent's host, as its verifier signed it. */
   readonly attestationOf: (agentId: string) => Promise<string | undefined>
   readonly sendOut: SendOut
@@ -56,6 +57,7 @@ export function decide(deps: DecideDeps): (record: LiveRecord) => Promise<void> 
     deps.beside(deps.evidence.accepted(record, intent))
     const verified = await judge(deps, record, intent)
     const { first, count } = record.decisions
+    if (count > 0) deps.meter.passed(key, 'wait')
     let next: Case = { key, record, intent, verified, first, count, attested: record.attested, tried: undefined }
     for (let rounds = 0; rounds < ROUNDS_MAX; rounds++) {
       const round = await decideOnce(deps, next)
@@ -116,6 +118,8 @@ async function decideOnce(deps: DecideDeps, now: Case): Promise<Round> {
     count: stored.n,
     tried: attestation === undefined ? undefined : digestOf(attestation),
   }
+  deps.meter.passed(now.key, 'decide')
+  noteSpan({ 'writ.outcome': decision.outcome })
   deps.beside(deps.evidence.decided(record, file, decision))
   return follow(deps, after, stored, decision)
 }

@@ -1,7 +1,7 @@
 import type { Delivery } from '@writ/bus'
 import { isFault, subjects } from '@writ/contracts'
 import { sha256 } from '@writ/keys'
-import { withTrace } from '@writ/service-kit'
+import { traced } from '@writ/service-kit'
 import type { Log, Refusals } from '../ports.ts'
 
 export interface DeliverDeps {
@@ -28,7 +28,7 @@ export function deliver(
   return async (delivery) => {
     const [id = ''] = at.idsOf(form, delivery.subject) ?? []
     try {
-      await withTrace(delivery.trace, () => handle(id, delivery.data))
+      await traced(form, { parent: delivery.trace, kind: 'consumer' }, () => handle(id, delivery.data))
     } catch (error) {
       await failed(deps, id, delivery, error)
       return

@@ -1,6 +1,6 @@
 import type { Bus } from '@writ/bus'
 import { Fault, issueRpc, subjects } from '@writ/contracts'
-import { currentTrace } from '@writ/service-kit'
+import { currentTrace, traced } from '@writ/service-kit'
 import type { DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
@@ -8,7 +8,7 @@ import type { Statuses } from '../adapters/statuses.ts'
 import { isFinal, type LiveRecord, type NumberedDecision, type PlanRecord, stateKey } from '../core/intent-record.ts'
 import { gatewaysOf } from '../core/routes.ts'
 import { decided, dispatched, planned, type RoutedStep } from '../core/transitions.ts'
-import type { Ask, AuthorityView, Clock, Sign } from '../ports.ts'
+import type { Ask, AuthorityView, Clock, Meter, Sign } from '../ports.ts'
 import { buildPlan, earlierOf, type Outgoing } from './build-plan.ts'
 
 export interface DispatchDeps {
@@ -20,6 +20,7 @@ export interface DispatchDeps {
   readonly ask: Ask
   readonly sign: Sign
   readonly clock: Clock
+  readonly meter: Meter
   readonly bus: Pick<Bus, 'store'>
   readonly beside: (work: Promise<void>) => void
   /** Plans that were made and wait for the log or the bus, by their digest. */
@@ -52,6 +53,7 @@ export function sendOut(deps: DispatchDeps): SendOut {
       if (token === 'again') return 'again'
       tokens.push(token)
     }
+    deps.meter.passed(allowed.key, 'issue')
     const plans = await Promise.all(tokens.map((token) => buildPlan(deps, allowed, stored, token)))
     const maxUses = Math.max(...plans.map(({ maxUses: uses }) => uses))
     const change = await deps.records.modify(allowed.key, (latest) =>
@@ -101,7 +103,14 @@ async function makeAgain(deps: DispatchDeps, record: LiveRecord, gateways: reado
   if (change !== undefined && change.after !== change.before) await publish(deps, change.after, intent, plans)
 }
 
-async function publish(
+function publish(deps: DispatchDeps, record: LiveRecord, intent: string, plans: readonly Outgoing[]): Promise<void> {
+  return traced('publish plans', { kind: 'producer', attributes: { 'writ.intent_digest': record.digest } }, () =>
+    publishNow(deps, record, intent, plans),
+  )
+}
+
+/** Durable first (G4), then out. */
+async function publishNow(
   deps: DispatchDeps,
   record: LiveRecord,
   intent: string,
@@ -120,6 +129,7 @@ async function publish(
     ),
   )
   for (const { planDigest } of plans) deps.made.delete(planDigest)
+  deps.meter.passed(key, 'dispatch')
   const ids = plans.map(({ plan }) => plan.plan_id)
   const change = await deps.records.modify(key, (now) => dispatched(now, ids))
   if (change !== undefined) await deps.statuses.say(change.after)

@@ -1,11 +1,12 @@
 import { decisionMessage } from '@writ/contracts'
 import { openMessage } from '@writ/keys'
+import { noteSpan } from '@writ/service-kit'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { intentKey, type LiveRecord, stateKey } from '../core/intent-record.ts'
-import type { AuthorityView } from '../ports.ts'
+import type { AuthorityView, Meter } from '../ports.ts'
 
 export interface SettleDeps {
   readonly view: AuthorityView
@@ -13,6 +14,7 @@ export interface SettleDeps {
   readonly files: DecisionFiles
   readonly statuses: Statuses
   readonly evidence: Evidence
+  readonly meter: Meter
 }
 
 /**
@@ -26,6 +28,9 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
     const key = stateKey(record.agent_id, record.intent_id)
     for (let n = 1; n <= record.decisions.count; n++) await deps.files.forget(key, n)
     await deps.records.settle(record)
+    if (record.plans.length > 0) deps.meter.passed(key, 'run')
+    deps.meter.finished(key, record.state, record.reasons[0]?.code ?? 'none')
+    noteSpan({ 'writ.state': record.state })
   }
 }
 

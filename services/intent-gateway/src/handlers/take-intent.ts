@@ -1,7 +1,7 @@
 import { checkEnvelope, checkSubject, type Verified, verifyParty } from '@writ/authority'
 import { cancelMessage, DOCUMENT_BYTES_MAX, Fault, intentMessage, isFault, type Reason } from '@writ/contracts'
 import { openOneOf, type Unverified } from '@writ/keys'
-import { caughtUp, currentTrace } from '@writ/service-kit'
+import { caughtUp, currentTrace, noteSpan } from '@writ/service-kit'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
@@ -110,7 +110,9 @@ async function create(deps: TakeIntentDeps, key: string, signed: Verified<typeof
     ...accepted(claims, { digest: jws.digest, kid: jws.kid }, steps, deps.clock.nowSeconds(), reason),
     ...(trace !== undefined && { trace }),
   }
+  noteSpan({ 'writ.intent_digest': jws.digest, ...(reason !== undefined && { 'writ.code': reason.code }) })
   if (await deps.records.create(record)) {
+    deps.meter.accepted(key)
     deps.kick(key)
     // A refusal is said when it is settled.
     if (reason === undefined) await deps.statuses.say(record)
@@ -146,6 +148,7 @@ async function refuse(deps: TakeIntentDeps, agentId: string, body: Uint8Array, r
   const keys = deps.view.authority.trust.record('agent', agentId)?.record.keys ?? []
   const digest = digestIfSignedBy(keys, body, DOCUMENT_BYTES_MAX)
   deps.meter.refused(reason.code)
+  noteSpan({ 'writ.code': reason.code })
   if (digest === undefined) {
     deps.refusals.count(agentId, reason.code)
     return

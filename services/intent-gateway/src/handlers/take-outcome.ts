@@ -1,7 +1,7 @@
 import { checkSubject, planIdOf, type Verified, verifyParty } from '@writ/authority'
 import { endedRpc, Fault, isFault, type Outcome, outcomeMessage } from '@writ/contracts'
 import { checkAudience, checkTimes, openMessage } from '@writ/keys'
-import { caughtUp } from '@writ/service-kit'
+import { caughtUp, noteSpan } from '@writ/service-kit'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type IntentRecord, isDone } from '../core/intent-record.ts'
@@ -62,6 +62,7 @@ async function count(
   body: Uint8Array,
 ): Promise<void> {
   const { key, record } = await recordOf(deps, claims)
+  noteSpan({ 'writ.intent_digest': record.digest, 'writ.step_id': claims.step_id, 'writ.state': claims.state })
   checkPlan(record, gatewayId, claims)
   if (isDone(record)) return late(deps, record, claims, jws.digest)
   let effect: OutcomeEffect = 'late'
@@ -77,6 +78,8 @@ async function count(
   if (effect === 'try-ended') await nextTry(deps, jws.compact)
   await soon(deps.evidence.outcome(after, claims, jws.compact), deps.reportLate)
   deps.meter.outcome(claims.state)
+  if (claims.state === 'started' && record.steps.every(({ state }) => state === 'waiting'))
+    deps.meter.passed(key, 'begin')
   deps.kick(key)
 }
 

@@ -61,6 +61,11 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
     return index
   }
 
+  /** Whether Redis answers. */
+  get connected(): boolean {
+    return this.#client.isReady
+  }
+
   /** Whether `list` answers now, and all tokens are there. */
   get complete(): boolean {
     return this.#client.isReady && !this.#incomplete

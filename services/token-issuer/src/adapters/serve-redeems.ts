@@ -1,6 +1,6 @@
 import type { Bus, Received, Serving } from '@writ/bus'
 import { ANY, subjects } from '@writ/contracts'
-import { withTrace } from '@writ/service-kit'
+import { traced } from '@writ/service-kit'
 import type { AnswerRedeem } from '../handlers/redeem.ts'
 
 export interface ServeRedeemsOptions {
@@ -23,6 +23,6 @@ export function serveRedeems(
       inFlightMax,
       onFault: (request, error) => answer.refuse(idOf(request), request.data, error),
     },
-    (request) => withTrace(request.trace, () => answer(idOf(request), request.data)),
+    (request) => traced('redeem', { parent: request.trace, kind: 'server' }, () => answer(idOf(request), request.data)),
   )
 }
