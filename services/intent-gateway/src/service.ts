@@ -137,16 +137,16 @@ function makeWork({ bus, log, operations }: ServiceContext, parts: Parts): Work 
   }
   const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait'), made: new Map() }
   const going = advance({
+    ...deps,
+    decide: decide({
       ...deps,
-      decide: decide({
-        ...deps,
-        attestationOf: attestationOf(parts.view, bus),
-        sendOut: sendOut(deps),
-        announceApproval: announceApproval(deps),
-      }),
-      dispatch: dispatchAgain(deps),
-      close: close(deps),
-      settle: settle(deps),
+      attestationOf: attestationOf(parts.view, bus),
+      sendOut: sendOut(deps),
+      announceApproval: announceApproval(deps),
+    }),
+    dispatch: dispatchAgain(deps),
+    close: close(deps),
+    settle: settle(deps),
   })
   const worklist: Worklist = new Worklist({
     advance: operations.time('advance', going),
@@ -281,7 +281,10 @@ function consume(
   const intents = takeIntent({ ...deps, takeCancel: takeCancel(deps), hasRoom: () => parts.room.free })
   const common = { consumer: 'intent-gateway', inFlightMax }
   return [
-    bus.consume({ ...common, stream: 'OUTCOMES' }, deliver(deps, 'outcome', operations.time('outcome', takeOutcome(deps)))),
+    bus.consume(
+      { ...common, stream: 'OUTCOMES' },
+      deliver(deps, 'outcome', operations.time('outcome', takeOutcome(deps))),
+    ),
     bus.consume({ ...common, stream: 'INTENTS' }, deliver(deps, 'intent', operations.time('intent', intents))),
   ]
 }
