@@ -19,35 +19,46 @@ import { type FinishedIntent, followIntent } from './follow-intent.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
 import { StatusFeed } from './status-feed.ts'
 
-/** What an agent asks for. */
+/** What an agent asks for: the claims of a `writ-intent+jwt` that are its own to choose. */
 export interface IntentRequest {
-  /** For example `restart`. */
+  /** Name of an action that its record and policy allow, such as `restart`. */
   readonly action: string
-  /** 1 to 100 device ids. */
+  /** 1 to 100 device ids, each once. Each becomes a step; devices of several gateways become several plans. */
   readonly targets: readonly string[]
   /** One of the users that the agent's record names. */
   readonly onBehalfOf: string
-  /** One sentence for the people who approve and audit. */
+  /** Why, for the people who approve and audit: 1 to 1,000 code points, no control characters but LF. */
   readonly purpose: string
-  /** At most 8 KiB as JSON. */
+  /** Parameters of the action: a JSON object of at most 8 KiB in RFC 8785 form. Policy bounds them; approvers see them. */
   readonly params?: JsonObject
-  /** Unique for this agent; a fresh one when absent. */
+  /** `jti`: unique for this agent for good; a fresh one when absent. */
   readonly intentId?: string
   /** How long the broker may still take it, seconds; at most 600, 300 when absent. */
   readonly lifetimeSeconds?: number
 }
 
-/** An intent that JetStream has acknowledged: it survives a crash of the broker. */
+/** An intent that JetStream has acknowledged: it survives a crash of the broker. Nothing is decided yet. */
 export interface SubmittedIntent {
+  /** Its `jti`. What is refused before it owns that id has its status under `rejected-<first 16 of the digest>` (`statusIdsOf`). */
   readonly id: string
+  /** Base64url SHA-256 of its JWS signing input: the name under which statuses, decisions and evidence know it. */
   readonly digest: string
   /** The exact signed message. */
   readonly compact: string
   /** Unix seconds; after it nothing new is decided about it. */
   readonly expires: number
-  /** Verified statuses as they come, each once, until the final one. */
+  /**
+   * Verified statuses as they come, each once, in order, until the final one (`isFinal`); some may be passed over where they follow one
+   * another fast. A refusal is a status (`denied` with its reasons), no error. Each call follows anew from the current status.
+   *
+   * Throws Fault `unavailable` when the intent has expired and no status ever came, a Fault with the code of what fails when a status
+   * does not verify, and `signal.reason` when `signal` aborts. While the bus is away it waits.
+   */
   statuses(signal?: AbortSignal): AsyncIterable<Status>
-  /** The final status and the gateway-signed outcomes, verified. Throws Fault `unavailable` when no status came in time. */
+  /**
+   * The final status and the gateway-signed outcomes, verified. It resolves however the intent ended: look at `status.state`. Throws as
+   * `statuses` does.
+   */
   done(signal?: AbortSignal): Promise<FinishedIntent>
 }
 
@@ -63,35 +74,52 @@ export interface SubmittedIntent {
  * ```
  */
 export interface Agent extends AsyncDisposable {
+  /** The agent_id of its enrolment package. */
   readonly id: string
-  /** Signs and publishes; resolves when the intent is stored, and repeats the same bytes until then or until it expires. */
+  /**
+   * Signs and publishes; resolves when the intent is stored, and repeats the same bytes until then or until it expires. Throws Fault
+   * `malformed` before anything is sent when the request is not valid, `unavailable` when it expired before it was stored.
+   */
   submit(request: IntentRequest): Promise<SubmittedIntent>
-  /** Asks for an intent to be cancelled; steps that were redeemed run on. Follow the intent to see what became of it. */
+  /**
+   * Asks for an intent to be cancelled (`writ-cancel+jwt`); resolves when that is stored. Steps that were redeemed run on. Follow the
+   * intent to see what became of it. Throws Fault `unavailable` when it could not be stored within 300 s.
+   */
   cancel(intent: Pick<SubmittedIntent, 'digest'>): Promise<void>
-  /** The current status of one of this agent's intents; undefined: nothing is known of it. */
+  /** The current status of one of this agent's intents, verified; undefined: nothing is known of it. Throws Fault `unavailable`. */
   status(intentId: string): Promise<Status | undefined>
-  /** Statuses of this agent's intents, the broker's latest. */
+  /**
+   * The broker's latest statuses of this agent's intents, verified; `limit` 1 to 1,000, `after` the `next` of the answer before. Throws a
+   * Fault with the broker's code when it refuses, `unavailable` when it does not answer.
+   */
   list(options?: {
     limit?: number
     after?: string
   }): Promise<{ readonly items: readonly Status[]; readonly next?: string }>
+  /** Closes the connection; `await using` does the same. Intents that were submitted go on. */
+  close(): Promise<void>
 }
 
-/** Connects an agent. Throws Fault `unavailable` when the package or the bus cannot be had. */
+/**
+ * Connects an agent with its enrolment package and its key. Throws Fault `unavailable` when a file or the bus cannot be had in time,
+ * `malformed` when the package or the key is none.
+ */
 export async function connectAgent(options: SessionOptions): Promise<Agent> {
   const session = await openSession(options)
   const feed = new StatusFeed(session)
   await feed.open()
+  const close = async (): Promise<void> => {
+    feed.close()
+    await session[Symbol.asyncDispose]()
+  }
   return {
     id: session.id,
     submit: (request) => submit(session, feed, request),
     cancel: (intent) => cancel(session, intent.digest),
     status: (intentId) => feed.status(intentId),
     list: (where) => list(session, where ?? {}),
-    [Symbol.asyncDispose]: async () => {
-      feed.close()
-      await session[Symbol.asyncDispose]()
-    },
+    close,
+    [Symbol.asyncDispose]: close,
   }
 }
 

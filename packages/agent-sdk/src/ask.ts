@@ -7,8 +7,11 @@ import type { Session } from './session.ts'
 const REPEAT_MS = 2000
 const TRIES = 3
 
+/** A signed request and who may answer it. */
 export interface AskOptions<M extends Message> {
+  /** Where the request goes, one of `Session.subjects`. */
   readonly subject: string
+  /** The exact signed request. */
   readonly body: string
   /** Who must have signed the answer. */
   readonly from: ServiceRole
@@ -17,8 +20,10 @@ export interface AskOptions<M extends Message> {
 }
 
 /**
- * Sends a signed request and returns the verified claims of the answer, which must be about this very request.
- * Throws Fault `unavailable` when nobody answers three times, and what the verification of the answer says.
+ * Sends a signed request, up to three times with the same bytes, 2 s apart, and returns the verified claims of the answer, which must be
+ * about this very request. A refusal (`writ-result+jwt` with `ok: false`) is returned, not thrown, where `replies` names it.
+ * Throws Fault `unavailable` when nobody answers three times, `unsupported_type` for an answer of another type, `chain_broken` for one
+ * about another request, and what the verification of the answer says.
  */
 export async function ask<M extends Message>(
   session: Session,

@@ -3,6 +3,7 @@ import type { StatusFeed } from './status-feed.ts'
 
 /** How an intent ended. */
 export interface FinishedIntent {
+  /** The final one; `state` says how the intent ended, `reasons` why, `steps` what became of each device. */
   readonly status: Status
   /** One for each step that a gateway spoke of, each signed by that gateway and verified. */
   readonly outcomes: readonly Outcome[]
@@ -36,7 +37,7 @@ const FINAL = new Set<Status['state']>([
   'unknown',
 ])
 
-/** Whether nothing more is to come; `unknown` alone may still change. */
+/** Whether nothing more is to come: the last eight of `INTENT_STATES`. `unknown` alone may still change. */
 export function isFinal(status: Status): boolean {
   return FINAL.has(status.state)
 }

@@ -5,10 +5,11 @@ import { type Bus, connectBus, type OnStatus } from '@writ/bus'
 import { Enrolment, Fault, KEY_WAIT_MS, type PartyKind, type Subjects, subjects } from '@writ/contracts'
 import { readKeyFile, type Signer, signerOf } from '@writ/keys'
 
+/** How an enrolled identity connects. Paths may be relative to the working directory. */
 export interface SessionOptions {
   /** Folder of the enrolment package, or its `enrolment.json`. */
   readonly enrolment: string
-  /** The signing key, a JWK file of mode 0600; `key.jwk` in the package's folder when absent. */
+  /** The signing key, a JWK file (RFC 7517) of mode 0600; `key.jwk` in the package's folder when absent. */
   readonly keyFile?: string
   /** Hears of the connection's life; never of secrets. */
   readonly onStatus?: OnStatus
@@ -18,13 +19,21 @@ export interface SessionOptions {
 
 /** An enrolled identity that is connected: its key, its connection, and who it may believe. */
 export interface Session extends AsyncDisposable {
+  /** `agent`, `approver` or `operator`, as the enrolment package says. */
   readonly kind: string
+  /** Its id: `iss` of what it signs. */
   readonly id: string
+  /** The one region of this control plane, the `<r>` of subjects and of the audience `writ:<r>`. */
   readonly region: string
+  /** Signs with this identity's key. */
   readonly signer: Signer
+  /** The connection, with this identity's permissions alone. */
   readonly bus: Bus
+  /** Makes the subjects of this region. */
   readonly subjects: Subjects
+  /** Pins, and what has been read and verified of SIGNERS and CONTROL up to now. */
   readonly authority: Authority
+  /** Reads more of SIGNERS, and of CONTROL and REGISTRY where the identity may. */
   readonly reader: AuthorityReader
   /** Runs a check; when it lacks a key, reads SIGNERS and tries again for up to 5 s (CONTRACT "Plan"). */
   withKeys<T>(check: () => T): Promise<T>

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { isAbsolute, resolve } from 'node:path'
+import { isAbsolute, join, resolve } from 'node:path'
 import { Enrolment, Fault } from '@writ/contracts'
 import { openSigner, type Signer } from '@writ/keys'
 
@@ -12,10 +12,12 @@ export interface Identity {
 }
 
 /**
- * Reads an enrolment package and the gateway's key. Throws Fault `unavailable` when a file is missing or open to others, and
+ * Reads an enrolment package (its folder or its `enrolment.json`) and the gateway's key, `key.jwk` beside it unless told otherwise. Throws Fault `unavailable` when a file is missing or open to others, and
  * `malformed` when the package is none or somebody else's.
  */
-export async function readIdentity(enrolmentFile: string, keyFile: string): Promise<Identity> {
+export async function readIdentity(enrolmentPath: string, keyPath?: string): Promise<Identity> {
+  const enrolmentFile = enrolmentPath.endsWith('.json') ? enrolmentPath : join(enrolmentPath, 'enrolment.json')
+  const keyFile = keyPath ?? resolve(enrolmentFile, '..', 'key.jwk')
   const enrolment = parseEnrolment(await readOr(enrolmentFile), enrolmentFile)
   const { credentials_file } = enrolment
   const credentials = isAbsolute(credentials_file) ? credentials_file : resolve(enrolmentFile, '..', credentials_file)

@@ -12,7 +12,10 @@ export interface Observation {
 export interface Observer {
   /** Devices whose state is reported, on change and every 60 s. */
   readonly devices: readonly string[]
-  /** Asks the device. It may throw when the device does not answer: then its state is unknown. */
+  /**
+   * Asks the device, within 5 s where a step waits for the answer. It may throw when the device does not answer: then its state is
+   * unknown, and what policy binds to it is refused.
+   */
   observe(deviceId: string): Promise<Observation>
   /** How often each device is looked at; 2,000 ms unless told otherwise. */
   readonly pollMs?: number

@@ -22,27 +22,27 @@ const DRAIN_MS = 3000
 
 /**
  * Starts a gateway. It verifies every plan's whole chain by itself, begins a step only with a use that token-issuer has just granted, and
- * signs what came of it. Resolves when it is connected and at work; `ready` says when it knows enough to begin.
+ * signs what came of it. Resolves when it is connected and at work; `ready` says when it knows enough to begin. While the bus is away it
+ * waits for it (`signal` gives up), and what it has signed is kept in `stateDir` until the control plane has it.
  *
- *     import { ActionFailed, startGateway } from '@writ/gateway-sdk'
- *
- *     await using gateway = await startGateway({
- *       enrolment: '/etc/writ/enrolment.json',
- *       key: '/etc/writ/key.jwk',
- *       stateDir: '/var/lib/writ',
- *       actions: {
- *         'telemetry-read': async ({ deviceId }) => ({ temperature_c: await plc(deviceId).temperature() }),
- *         restart: async ({ deviceId, signal }) => {
- *           if (!(await plc(deviceId).restart({ signal }))) throw new ActionFailed('The drive did not come back.')
- *           return { mode: 'running' }
- *         },
- *       },
- *       reports: {
- *         devices: ['press-07'],
- *         observe: async (deviceId) => ({ state: await plc(deviceId).state(), address: '10.20.0.7' }),
- *       },
- *     })
- *     await gateway.ready
+ * ```ts
+ * await using gateway = await startGateway({
+ *   enrolment: '/etc/writ',
+ *   stateDir: '/var/lib/writ',
+ *   actions: {
+ *     'telemetry-read': async ({ deviceId }) => ({ temperature_c: await plc(deviceId).temperature() }),
+ *     restart: async ({ deviceId, signal }) => {
+ *       if (!(await plc(deviceId).restart({ signal }))) throw new ActionFailed('The drive did not come back.')
+ *       return { mode: 'running' }
+ *     },
+ *   },
+ *   reports: {
+ *     devices: ['press-07'],
+ *     observe: async (deviceId) => ({ state: await plc(deviceId).state(), address: '10.20.0.7' }),
+ *   },
+ * })
+ * await gateway.ready
+ * ```
  *
  * Throws Fault `unavailable` when a file is missing or open to others, the state directory is in use, or the disk fails; `malformed`
  * when the enrolment package is not a gateway's; `internal` when the journal is damaged: it must not be repaired by guessing.
@@ -95,6 +95,7 @@ async function start(options: GatewayOptions, teardown: Teardown): Promise<Gatew
     ready,
     status: () => statusOf(ground, keeper, running, work),
     deviceChanged: touched,
+    close: () => teardown[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => teardown[Symbol.asyncDispose](),
   }
 }
