@@ -272,7 +272,7 @@ describe('audit-sink', () => {
     await expectExactlyOnce(all.flat())
     await until(async () => (await stored('AUDIT')) + (await stored('AUDIT_EDGE')) === 0, 'the streams are empty')
     const metrics = await (await fetch(`${sink.health}/metrics`)).text()
-    expect(metrics).toMatch(/writ_log_size\{[^}]*\} \d\d/)
+    expect(metrics).toMatch(/writ_log_entries\{[^}]*\} \d\d/)
     const { entries } = await readLog()
     const first = parseJws(entries[0] ?? '', AUDIT_BYTES_MAX).payload
     expect(first).toMatchObject({ iss: 'audit-sink', events: [{ type: 'log.opened' }] })
@@ -307,7 +307,7 @@ describe('audit-sink', () => {
             await fetch(`${sink.health}/metrics`)
               .then((response) => response.text())
               .catch(() => '')
-          ).includes('writ_log_size'),
+          ).includes('writ_log_entries'),
         'it seals',
       )
       await sleep(ms)

@@ -1,4 +1,5 @@
 import type { SealOutcome } from '@writ/audit'
+import { readGauge } from '@writ/service-kit'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
 export interface Metrics {
@@ -6,31 +7,18 @@ export interface Metrics {
   readonly timed: (seal: () => Promise<SealOutcome>) => () => Promise<SealOutcome>
   readonly sealed: (outcome: SealOutcome) => void
   readonly failed: () => void
+  /** A delivery waits for its seal, until the result is called. */
+  readonly held: () => () => void
 }
 
 export function createSinkMetrics(registry: Registry, waiting: () => number): Metrics {
-  const registers = [registry]
   const seconds = new Histogram({
-    name: 'writ_seal_seconds',
+    name: 'writ_seal_duration_seconds',
     help: 'From reading the streams to the checkpoint in the store, where something was sealed.',
     buckets: [0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30],
-    registers,
+    registers: [registry],
   })
-  const entries = new Counter({
-    name: 'writ_log_entries_total',
-    help: 'Entries that this process brought into the log.',
-    registers,
-  })
-  const failures = new Counter({ name: 'writ_seal_failures_total', help: 'Attempts to seal that failed.', registers })
-  const size = new Gauge({ name: 'writ_log_size', help: 'Entries of the current epoch.', registers })
-  new Gauge({
-    name: 'writ_audit_deliveries_waiting',
-    help: 'Deliveries that wait for their seal.',
-    registers,
-    collect() {
-      this.set(waiting())
-    },
-  })
+  const held = measureHeld(registry, waiting)
   return {
     timed: (seal) => async () => {
       const stop = seconds.startTimer()
@@ -38,10 +26,50 @@ export function createSinkMetrics(registry: Registry, waiting: () => number): Me
       if (outcome.entries > 0) stop()
       return outcome
     },
+    held,
+    ...countSeals(registry),
+  }
+}
+
+function countSeals(registry: Registry): Pick<Metrics, 'sealed' | 'failed'> {
+  const registers = [registry]
+  const entries = new Counter({
+    name: 'writ_log_sealed_entries_total',
+    help: 'Entries that this process brought into the log.',
+    registers,
+  })
+  const failures = new Counter({ name: 'writ_seal_failures_total', help: 'Attempts to seal that failed.', registers })
+  const size = new Gauge({ name: 'writ_log_entries', help: 'Entries of the current epoch.', registers })
+  const last = new Gauge({
+    name: 'writ_seal_last_success_timestamp_seconds',
+    help: 'When the log was last found or made complete; 0: not yet.',
+    registers,
+  })
+  return {
     sealed: (outcome) => {
       entries.inc(outcome.entries)
       size.set(outcome.tree.size)
+      last.setToCurrentTime()
     },
     failed: () => failures.inc(),
+  }
+}
+
+function measureHeld(registry: Registry, waiting: () => number): Metrics['held'] {
+  const since = new Set<{ readonly sinceMs: number }>()
+  readGauge(registry, 'writ_audit_deliveries_waiting', 'Deliveries that wait for their seal.', waiting)
+  readGauge(
+    registry,
+    'writ_audit_unsealed_age_seconds',
+    'How long the oldest delivery has waited for its seal; 0: none waits.',
+    () => {
+      const [oldest] = since
+      return oldest === undefined ? 0 : (performance.now() - oldest.sinceMs) / 1000
+    },
+  )
+  return () => {
+    const entry = { sinceMs: performance.now() }
+    since.add(entry)
+    return () => since.delete(entry)
   }
 }

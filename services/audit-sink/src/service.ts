@@ -10,14 +10,14 @@ import {
 } from '@writ/audit'
 import { Fault } from '@writ/contracts'
 import { openSigner, sha256 } from '@writ/keys'
-import { bootService, type ServiceContext, Teardown } from '@writ/service-kit'
+import { bootService, noteSpan, type ServiceContext, Teardown, traced } from '@writ/service-kit'
 import { openStore, type WormStore } from '@writ/worm-store'
 import { announceSeal } from './adapters/announce-seal.ts'
 import { AUDIT_STREAMS, type AuditStreamName, busStream } from './adapters/bus-stream.ts'
 import { recordOpening } from './adapters/record-opening.ts'
 import type { Config } from './config.ts'
 import { SealLoop } from './core/seal-loop.ts'
-import { createSinkMetrics } from './metrics.ts'
+import { createSinkMetrics, type Metrics } from './metrics.ts'
 
 export interface Overrides {
   /** Stops the start while it waits for what is not there yet. */
@@ -75,7 +75,7 @@ function startLoop(context: ServiceContext, config: Config, parts: Parts): Async
   const seal = sealer(context, config, parts)
   const report = afterSeal(context)
   const loop = new SealLoop({
-    seal: metrics.timed(seal),
+    seal: metrics.timed(() => traced('seal', {}, seal)),
     sealed: async (outcome) => {
       metrics.sealed(outcome)
       await report(outcome)
@@ -92,7 +92,7 @@ function startLoop(context: ServiceContext, config: Config, parts: Parts): Async
   })
   health.check('log', () => loop.problem)
   loop.start()
-  const consuming = AUDIT_STREAMS.map((stream) => hold(bus, stream, loop))
+  const consuming = AUDIT_STREAMS.map((stream) => hold(bus, stream, loop, metrics))
   return {
     // The sink's own `source.stopped` goes into the last seal.
     [Symbol.asyncDispose]: async () => {
@@ -103,11 +103,21 @@ function startLoop(context: ServiceContext, config: Config, parts: Parts): Async
 }
 
 /** The consumer is there to acknowledge, and its deliveries are what wakes the loop; what is sealed is read by direct get. */
-function hold(bus: ServiceContext['bus'], stream: AuditStreamName, loop: SealLoop): { stop(): Promise<void> } {
+function hold(
+  bus: ServiceContext['bus'],
+  stream: AuditStreamName,
+  loop: SealLoop,
+  metrics: Metrics,
+): { stop(): Promise<void> } {
   return bus.consume(
     { stream, consumer: 'audit-sink', inFlightMax: IN_FLIGHT_MAX },
     ({ seq, ack, nak }) =>
-      new Promise((resolve) => {
+      new Promise<void>((settle) => {
+        const done = metrics.held()
+        const resolve = (): void => {
+          done()
+          settle()
+        }
         loop.hold({
           stream,
           seq,
@@ -143,7 +153,9 @@ function sealer(
       now,
       opening: recordOpening(bus, region, audit),
     })
-    return await opened.seal()
+    const outcome = await opened.seal()
+    noteSpan({ 'writ.entries': outcome.entries })
+    return outcome
   }
 }
 
