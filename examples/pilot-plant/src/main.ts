@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
+import { readTracingConfig, startTracing } from '@writ/tracing'
 import { jsonLog } from './json-log.ts'
 import { startPlantGateway } from './start-plant-gateway.ts'
 
@@ -16,6 +17,8 @@ if (gatewayId === undefined || enrolmentDir === undefined || stateDir === undefi
   const stopped = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]).then(() => stop.abort())
   const log = jsonLog((line) => process.stdout.write(line), gatewayId)
   try {
+    const traced = { service: 'writ-gateway', instance: gatewayId }
+    await using _tracing = await startTracing(readTracingConfig(process.env), traced)
     await using gateway = await startPlantGateway({ gatewayId, enrolmentDir, stateDir, log, signal: stop.signal })
     void gateway.ready.then(() => log.info({ ready: true }, 'The gateway is ready.')).catch(() => undefined)
     await stopped

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { verifyService } from '@writ/authority'
+import { inSpan, type Trace } from '@writ/bus'
 import {
   answerMessage,
   cancelMessage,
@@ -47,6 +48,8 @@ export interface SubmittedIntent {
   readonly compact: string
   /** Unix seconds; after it nothing new is decided about it. */
   readonly expires: number
+  /** W3C trace context: under its trace id services and gateways log and trace what they do about it. */
+  readonly traceparent: string
   /**
    * Verified statuses as they come, each once, in order, until the final one (`isFinal`); some may be passed over where they follow one
    * another fast. A refusal is a status (`denied` with its reasons), no error. Each call follows anew from the current status.
@@ -143,15 +146,20 @@ async function submit(session: Session, feed: StatusFeed, request: IntentRequest
     purpose: request.purpose,
   }
   const compact = await signed(session, claims)
-  await publish(session, compact, claims.exp)
   const about = { id: claims.jti, digest: digestOf(compact), expires: claims.exp }
+  const span = { kind: 'producer', attributes: { 'writ.intent_digest': about.digest } } as const
+  const trace = await inSpan('intent', span, async ({ trace: own }) => {
+    await publish(session, compact, claims.exp, own)
+    return own
+  })
   const sendAgain = async () => {
-    await session.bus.store(session.subjects.intent(session.id), compact, { stream: 'INTENTS' })
+    await session.bus.store(session.subjects.intent(session.id), compact, { stream: 'INTENTS', trace })
   }
   const named = { ...about, sendAgain }
   return {
     ...about,
     compact,
+    traceparent: trace.traceparent,
     statuses: (signal) => followIntent(feed, named, signal).statuses,
     done: (signal) => followIntent(feed, named, signal).done(),
   }
@@ -167,10 +175,10 @@ async function signed(session: Session, claims: Intent): Promise<string> {
   return signMessage(session.signer, intentMessage, claims)
 }
 
-async function publish({ bus, subjects, id }: Session, body: string, expires: number): Promise<void> {
+async function publish({ bus, subjects, id }: Session, body: string, expires: number, trace?: Trace): Promise<void> {
   for (;;) {
     try {
-      await bus.store(subjects.intent(id), body, { stream: 'INTENTS' })
+      await bus.store(subjects.intent(id), body, { stream: 'INTENTS', trace })
       return
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== 'unavailable' || nowSeconds() >= expires) throw error

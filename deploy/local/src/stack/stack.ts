@@ -122,7 +122,8 @@ async function findPrograms({ root, env, log }: StackOptions): Promise<Programs>
   const tools = { env, log }
   const nats = await resolveTool('nats-server', tools)
   const redis = await resolveTool('redis-server', tools)
-  const passed = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR'].flatMap((name) => {
+  const telemetry = Object.keys(env).filter((name) => name.startsWith('OTEL_'))
+  const passed = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', ...telemetry].flatMap((name) => {
     const value = env[name]
     return value === undefined ? [] : [[name, value] as const]
   })

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Authority, type GatewayIdentity, type VerifiedPlan, verifyPlan } from '@writ/authority'
-import { childTrace, type Delivery } from '@writ/bus'
+import { type Delivery, inSpan, type Span } from '@writ/bus'
 import { Fault, isFault, KEY_WAIT_MS, type Reason } from '@writ/contracts'
 import { requestDigest } from '@writ/keys'
 import type { Guard } from '../authority/guard.ts'
@@ -49,7 +49,9 @@ export class PlanIntake {
   async handle(delivery: Delivery): Promise<void> {
     const holding = setInterval(() => delivery.working(), WORKING_EVERY_MS)
     try {
-      await this.#judge(delivery)
+      await inSpan('plan', { parent: delivery.trace, kind: 'consumer' }, (span) =>
+        this.#judge({ ...delivery, trace: span.trace }, span),
+      )
     } catch (error) {
       if (!isFault(error)) throw error
       this.#options.log.warn({ err: error, plan_digest: requestDigest(delivery.data) }, 'A plan waits.')
@@ -64,17 +66,22 @@ export class PlanIntake {
     return code === 'unknown_key' ? UNKNOWN_KEY_DELAY_MS : UNAVAILABLE_DELAY_MS
   }
 
-  async #judge(delivery: Delivery): Promise<void> {
+  async #judge(delivery: Delivery, span: Span): Promise<void> {
     const { journal, guard } = this.#options
     const digest = requestDigest(delivery.data)
     const done = journal.doneByDigest(digest)
     if (done !== undefined) return this.#sayAgain(done, delivery)
     await guard.refresh()
-    const plan = await this.#verified(delivery.data).catch((error: unknown) => {
+    const verified = inSpan('verify', { parent: span.trace }, () => this.#verified(delivery.data))
+    const plan = await verified.catch((error: unknown) => {
       if (isFault(error) && !isOpen(error, guard.authority, delivery.data, this.#now())) return error
       throw error
     })
-    if (plan instanceof Fault) return this.#refuse(delivery, digest, plan.reason)
+    if (plan instanceof Fault) {
+      span.set({ 'writ.code': plan.code })
+      return this.#refuse(delivery, digest, plan.reason)
+    }
+    span.set({ 'writ.plan_id': plan.plan.claims.plan_id, 'writ.intent_digest': plan.chain.intent.jws.digest })
     return this.#inTurn(plan.plan.claims.plan_id, () => this.#run(plan, delivery))
   }
 
@@ -92,9 +99,8 @@ export class PlanIntake {
 
   async #run(plan: VerifiedPlan, delivery: Delivery): Promise<void> {
     const { runner, journal, log } = this.#options
-    const trace = childTrace(delivery.trace)
     const known = journal.plan(plan.plan.claims.plan_id)
-    await runner.run(plan, trace)
+    await runner.run(plan, delivery.trace)
     if (known !== undefined && isDone(known)) return this.#sayAgain(known, delivery)
     const ended = journal.plan(plan.plan.claims.plan_id)
     await this.#whenStored(ended === undefined ? [] : this.#sendAgain(ended))
@@ -165,7 +171,7 @@ export class PlanIntake {
     const known = journal.plan(facts.plan_id)
     for (const { step_id, device_id, final } of known?.steps ?? []) {
       if (final !== undefined) continue
-      const ref = { facts: known?.facts ?? facts, step: { step_id, device_id }, trace: childTrace(trace) }
+      const ref = { facts: known?.facts ?? facts, step: { step_id, device_id }, trace }
       await book.end(ref, { state: 'refused', reason }, 'recorded')
     }
     const ended = journal.plan(facts.plan_id)

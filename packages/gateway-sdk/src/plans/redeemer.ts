@@ -1,5 +1,5 @@
 import { type Authority, openAnswer } from '@writ/authority'
-import { type Trace, Unheard } from '@writ/bus'
+import { inSpan, type Trace, Unheard } from '@writ/bus'
 import {
   BEGIN_WITHIN_MS,
   Fault,
@@ -70,7 +70,13 @@ export class Redeemer {
       use_id: useId(ref.facts, ref.step, ref.use),
     })
     await keep(ref, jws)
-    return this.#send(ref, jws)
+    const attributes = { 'writ.plan_id': ref.facts.plan_id, 'writ.step_id': ref.step.step_id }
+    return inSpan('redeem', { parent: ref.trace, kind: 'client', attributes }, async (span) => {
+      const redemption = await this.#send({ ...ref, trace: span.trace }, jws)
+      span.set({ 'writ.state': redemption.kind })
+      if (redemption.kind === 'refused') span.set({ 'writ.code': redemption.reason.code })
+      return redemption
+    })
   }
 
   async #send(ref: StepRef & { readonly use: number }, jws: string): Promise<Redemption> {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { VerifiedPlan } from '@writ/authority'
+import { startSpan } from '@writ/bus'
 import { BEGIN_WITHIN_MS, Fault, isFault, type Reason, type Rev } from '@writ/contracts'
 import type { ActionHandler } from '../action.ts'
 import type { Guard } from '../authority/guard.ts'
@@ -151,7 +152,9 @@ export class StepRunner {
     const { clock, running, log } = this.#options
     const { obligations } = plan.chain.decision.claims
     const startedAt = nowSeconds(clock)
-    const action = runAction(handler, contextOf(plan, ref, deadlineMs), {
+    const attributes = { 'writ.plan_id': ref.facts.plan_id, 'writ.step_id': ref.step.step_id }
+    const span = startSpan('action', { parent: ref.trace, attributes })
+    const action = runAction(handler, contextOf(plan, { ...ref, trace: span.trace }, deadlineMs), {
       maxRunMs: obligations.max_run_s * 1000,
       graceMs: GRACE_MS,
       redact: obligations.redact ?? [],
@@ -167,6 +170,8 @@ export class StepRunner {
     })
     holdUntil(action.settled.then(remove))
     const end = await action.ended
+    span.set({ 'writ.state': end.state, ...(end.state !== 'succeeded' && { 'writ.code': end.reason.code }) })
+    span.end()
     if (end.state !== 'succeeded')
       log.warn({ plan_id, step_id, reason: end.reason.code, err: end.error }, 'An action did not succeed.')
     return this.#end(ref, endOf(end, startedAt))
