@@ -29,6 +29,8 @@ export const BEGIN_WITHIN_MS = 2000
 export const TICK_FRESH_MS = 3000
 /** How long the bucket `uses` remembers that a token was minted. Nothing is minted about an intent that was first decided longer ago. */
 export const USES_KEPT_SECONDS = 24 * 3600
+/** How long after a wait an intent may still be decided: what was asked for long ago is not done as a surprise. */
+export const DECIDE_AFTER_WAIT_SECONDS = 300
 /** A report older than this, at the decision's `iat`, means that the device's state is unknown. */
 export const REPORT_AGE_SECONDS_MAX = 150
 /** Who lacks a signer's key asks again for this long before `unknown_key`. */

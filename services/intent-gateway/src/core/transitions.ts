@@ -1,11 +1,8 @@
-import type { Decision, Intent, Reason } from '@writ/contracts'
+import { DECIDE_AFTER_WAIT_SECONDS, type Decision, type Intent, type Reason } from '@writ/contracts'
 import { stateOfSteps } from './final-state.ts'
 import type { ApprovalRecord, CloseReason, LiveRecord, PlanRecord, StepRecord } from './intent-record.ts'
 import { isFinal } from './intent-record.ts'
 import { sameStatus } from './status.ts'
-
-/** How long after a wait the intent may still be decided: what was asked for long ago is not done as a surprise. */
-const DECIDE_AFTER_WAIT_S = 300
 
 /** The record after a change: `n` rises by one if whoever follows the intent sees a difference. */
 function changed(before: LiveRecord, next: LiveRecord): LiveRecord {
@@ -128,7 +125,7 @@ export function approved(
     approvals,
     state: 'approved',
     reasons: [],
-    decide_until: Math.max(record.decide_until, nowSeconds + DECIDE_AFTER_WAIT_S),
+    decide_until: Math.max(record.decide_until, nowSeconds + DECIDE_AFTER_WAIT_SECONDS),
   })
 }
 
@@ -139,7 +136,7 @@ export function attested(record: LiveRecord, nowSeconds: number): LiveRecord {
     ...without(record, 'attestation'),
     state: record.approvals.length > 0 ? 'approved' : 'accepted',
     reasons: [],
-    decide_until: Math.max(record.decide_until, nowSeconds + DECIDE_AFTER_WAIT_S),
+    decide_until: Math.max(record.decide_until, nowSeconds + DECIDE_AFTER_WAIT_SECONDS),
   })
 }
 

@@ -73,15 +73,16 @@ describe('what has moved on is decided again', () => {
   })
 })
 
-describe('G12: what the bucket of uses may have forgotten is not minted again', () => {
+describe('G3, G12: an old intent that is decided anew', () => {
   /** An old intent with its first decision, and a new decision about it that an honest evaluator was led to make. */
-  async function again(ageSeconds: number): Promise<Asked> {
+  async function again(ageSeconds: number, waits = true): Promise<Asked> {
     const iat = nowSeconds() - ageSeconds
     const endorsement = await plant.world.endorse('policy-evaluator', { iat: iat - 60, exp: iat + 60 })
     const kid = plant.world.services['policy-evaluator'].kid
     plant.authority.trust.apply({ kind: 'key', id: kid, data: Buffer.from(endorsement) })
     const old = await asked(plant, { intent: { jti: 'old', iat, exp: iat + 60 }, decision: { iat, exp: iat + 60 } })
-    const first = await decisionOf(plant, old.intent, { iat, exp: iat + 60 })
+    const wait = { outcome: 'needs_attestation', exp: iat + 86_400 } as const
+    const first = await decisionOf(plant, old.intent, { iat, exp: iat + 60, ...(waits && wait) })
     const request = await asked(plant, {
       intent: { jti: 'old', iat, exp: iat + 60 },
       decision: { first: digestOf(first) },
@@ -94,8 +95,13 @@ describe('G12: what the bucket of uses may have forgotten is not minted again', 
     return { ...request, intent: old.intent, decision, earlier: [first] }
   }
 
-  test('an intent that waited for people for hours is', async () => {
+  test('is minted for if it waited for hours', async () => {
     expect(await decide(await again(12 * 3600))).toBe('accepted')
+  })
+
+  test('one that waited for nobody has expired with its own exp, whoever had it decided anew', async () => {
+    expect(await decide(await again(50, false))).toBe('accepted')
+    expect(await decide(await again(3600, false))).toBe('expired')
   })
 
   test('one that was first decided a day ago has expired, whoever had it decided anew', async () => {

@@ -11,7 +11,15 @@ import {
   verifyParty,
   verifyService,
 } from '@writ/authority'
-import { decisionMessage, Fault, isFault, reportMessage, USES_KEPT_SECONDS } from '@writ/contracts'
+import {
+  CLOCK_AHEAD_SECONDS_MAX,
+  DECIDE_AFTER_WAIT_SECONDS,
+  decisionMessage,
+  Fault,
+  isFault,
+  reportMessage,
+  USES_KEPT_SECONDS,
+} from '@writ/contracts'
 import { checkAudience, jsonSha256, openMessage } from '@writ/keys'
 import { buildInput, type Evaluator, inputSha256 } from '@writ/policy'
 
@@ -50,7 +58,7 @@ export function decideAgain(
   if (policy?.record.bundle_sha256 !== evaluator.bundleSha256) throw again('The active policy has just changed.')
   checkCurrent(authority, request.decision, policy, nowSeconds)
   const chain = verifyWhole(authority, request, nowSeconds)
-  checkRemembered(chain, nowSeconds)
+  checkInTime(chain, nowSeconds)
   const { claims } = chain.decision
   const input = buildInput({
     ...chain,
@@ -72,11 +80,18 @@ export function decideAgain(
 const MARGIN_SECONDS = 60
 
 /**
- * G12: one token an intent and gateway holds as long as the bucket of uses remembers the first. Later, whoever has an old intent
- * decided anew gets no second one.
+ * Whoever has an old intent decided anew gets nothing for it. It may be decided until its `exp`, or a while after what it visibly waited
+ * for (G3); and one token an intent and gateway (G12) holds only as long as the bucket of uses remembers the first.
  */
-function checkRemembered({ decision, earlier }: VerifiedChain, nowSeconds: number): void {
+function checkInTime({ intent, decision, earlier, attestations }: VerifiedChain, nowSeconds: number): void {
   const first = earlier.find(({ jws }) => jws.digest === decision.claims.first) ?? decision
+  const waits = [
+    ...earlier.filter(({ claims }) => claims.outcome.startsWith('needs_')).map(({ claims }) => claims.exp),
+    ...attestations.map(({ claims }) => claims.iat),
+  ]
+  const until = Math.max(intent.claims.exp, ...waits.map((end) => end + DECIDE_AFTER_WAIT_SECONDS))
+  if (decision.claims.iat >= until + CLOCK_AHEAD_SECONDS_MAX)
+    throw new Fault('expired', { message: 'The intent had expired when it was decided again.' })
   if (nowSeconds - first.claims.iat >= USES_KEPT_SECONDS - MARGIN_SECONDS)
     throw new Fault('expired', { message: 'The intent was first decided too long ago.' })
 }
