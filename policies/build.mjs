@@ -6,9 +6,9 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { argv, env, stdout } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { resolveTool } from '../packages/tools/dist/index.js'
 import { buildBundle, capabilitiesOf } from '../packages/policy/dist/build/index.js'
 import { openBundle } from '../packages/policy/dist/index.js'
+import { resolveTool } from '../packages/tools/dist/index.js'
 
 const directory = fileURLToPath(new URL('.', import.meta.url)).slice(0, -1)
 const say = (line) => stdout.write(`${line}\n`)

@@ -4,9 +4,7 @@ import data.writ
 import data.writ.tests.fixture
 
 test_unknown_action_is_denied if {
-	request := object.union(fixture.for("levitate", {}), {"agent": {"actions": ["levitate"]}})
-	able := object.union(fixture.target, {"actions": ["levitate"]})
-	decision := writ.decision with input as fixture.with_targets(request, [able])
+	decision := writ.decision with input as fixture.for("levitate", {})
 	decision.outcome == "deny"
 	decision.reasons == [{"code": "policy_denied", "message": "No policy covers this action."}]
 	decision.obligations == data.defaults.obligations

@@ -23,7 +23,7 @@ target := {
 	"report": report,
 }
 
-# An input that every ceiling permits, with one target.
+# An input that every ceiling permits, with one target: whatever the action, agent and device may do it.
 for(action, params) := {
 	"now": noon,
 	"region": "eusc-de-east-1",
@@ -40,8 +40,8 @@ for(action, params) := {
 		"delivery": "gateway",
 		"targets": ["press-07"],
 	},
-	"agent": {"id": "agent-1", "version": 1, "users": ["alice"], "actions": target.actions, "groups": ["press-line"]},
-	"targets": [target],
+	"agent": {"id": "agent-1", "version": 1, "users": ["alice"], "actions": [action], "groups": ["press-line"]},
+	"targets": [object.union(target, {"actions": [action]})],
 	"approvals": [],
 	"attestations": [],
 }

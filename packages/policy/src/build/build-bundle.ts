@@ -9,6 +9,7 @@ import { canonicalJson } from '@writ/keys'
 import { parseTar } from 'nanotar'
 import { ENTRYPOINT } from '../bundle/open-bundle.ts'
 import { reasonKey } from '../core/decision.ts'
+import { readGoldenFile } from './golden-files.ts'
 import { packBundle } from './pack-bundle.ts'
 import { OPA_VERSION, readSources, type SourceFile, sourcesSha256 } from './sources.ts'
 
@@ -28,7 +29,8 @@ export interface BuildOptions {
  */
 export async function buildBundle({ directory, opa }: BuildOptions): Promise<Uint8Array> {
   await checkVersion(opa)
-  const revision = sourcesSha256(await readSources(directory))
+  const sources = await readSources(directory)
+  const revision = sourcesSha256(sources)
   const scratch = await mkdtemp(join(tmpdir(), 'writ-bundle-'))
   try {
     const out = join(scratch, 'bundle.tar.gz')
@@ -44,8 +46,10 @@ export async function buildBundle({ directory, opa }: BuildOptions): Promise<Uin
     ]
     await run(opa, ['build', ...flags, '-o', out, 'rego', 'data'], { cwd: directory })
     const built = parseTar(new Uint8Array(gunzipSync(await readFile(out))).buffer)
-    const reasons = await reasonsIn(opa, out)
-    const files = built.map(({ name, data }) => withReasons({ path: name, bytes: data ?? new Uint8Array(0) }, reasons))
+    const metadata = { reasons: await reasonsIn(opa, out), golden: goldenIn(sources) }
+    const files = built.map(({ name, data }) =>
+      withMetadata({ path: name, bytes: data ?? new Uint8Array(0) }, metadata),
+    )
     return packBundle(files)
   } finally {
     await rm(scratch, { recursive: true, force: true })
@@ -74,10 +78,27 @@ async function reasonsIn(opa: string, bundle: string): Promise<readonly Reason[]
   )
 }
 
-function withReasons(file: SourceFile, reasons: readonly Reason[]): SourceFile {
+/** What the manifest says about the bundle beyond what OPA says. */
+interface Metadata {
+  readonly reasons: readonly Reason[]
+  /** By file name without `.json`. */
+  readonly golden: JsonObject
+}
+
+/** Throws Fault `malformed` for a file that is no golden decision. */
+function goldenIn(sources: readonly SourceFile[]): JsonObject {
+  const golden: JsonObject = {}
+  for (const { path, bytes } of sources) {
+    const name = /^golden\/(.+)\.json$/.exec(path)?.[1]
+    if (name !== undefined) golden[name] = readGoldenFile(path, bytes) as unknown as JsonObject
+  }
+  return golden
+}
+
+function withMetadata(file: SourceFile, { reasons, golden }: Metadata): SourceFile {
   if (file.path !== '.manifest') return file
   const manifest = JSON.parse(Buffer.from(file.bytes).toString('utf8')) as JsonObject
   const wasm = [{ entrypoint: ENTRYPOINT, module: '/policy.wasm' }]
-  const metadata = { reasons: reasons.map(({ code, message }) => ({ code, message })) }
+  const metadata = { reasons: reasons.map(({ code, message }) => ({ code, message })), golden }
   return { path: file.path, bytes: Buffer.from(canonicalJson({ ...manifest, wasm, metadata })) }
 }

@@ -1,3 +1,6 @@
 export { type BuildOptions, buildBundle } from './build-bundle.ts'
 export { capabilitiesOf } from './capabilities.ts'
+export { checkPolicies, formatPolicies, type PolicyCheck, type PolicyFinding } from './check-policies.ts'
+export { readGoldenFile } from './golden-files.ts'
+export { type PoliciesReview, type ReviewOptions, reviewPolicies } from './review-policies.ts'
 export { OPA_VERSION, readSources, type SourceFile, sourcesSha256 } from './sources.ts'

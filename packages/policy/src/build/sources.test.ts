@@ -8,7 +8,7 @@ import { readSources, sourcesSha256 } from './sources.ts'
 const directory = fileURLToPath(new URL('../../../../policies', import.meta.url))
 
 describe('the committed bundle', () => {
-  it('is built from the sources beside it (if not: node policies/build.mjs)', async () => {
+  it('is built from the sources beside it (if not: npm run policy)', async () => {
     const bundle = openBundle(readFileSync(`${directory}/bundle/bundle.tar.gz`))
     expect(bundle.revision).toBe(sourcesSha256(await readSources(directory)))
   })

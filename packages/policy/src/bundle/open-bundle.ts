@@ -2,6 +2,7 @@ import { gunzipSync } from 'node:zlib'
 import { BUNDLE_BYTES_MAX, Fault, type JsonObject, type Reason, StrictReason } from '@writ/contracts'
 import { sha256 } from '@writ/keys'
 import { type ParsedTarFileItem, parseTar } from 'nanotar'
+import { type GoldenDecision, goldenOf } from './golden.ts'
 
 export const ENTRYPOINT = 'writ/decision'
 const UNPACKED_BYTES_MAX = 16 * 1024 * 1024
@@ -19,6 +20,8 @@ export interface PolicyBundle {
   readonly reasons: readonly Reason[]
   /** The Rego modules that the Wasm was made from, by path: for people and for diffs, not evaluated. */
   readonly modules: ReadonlyMap<string, string>
+  /** The bundle's own tests, by name: what it is to decide on which input. Nothing that decides looks at them. */
+  readonly golden: ReadonlyMap<string, GoldenDecision>
 }
 
 /**
@@ -39,6 +42,7 @@ export function openBundle(bytes: Uint8Array): PolicyBundle {
     data: jsonOf(files, 'data.json'),
     reasons: reasonsOf(manifest),
     modules: new Map([...files].filter(([path]) => path.endsWith('.rego')).map(([path, text]) => [path, utf8(text)])),
+    golden: goldenOf(isObject(manifest['metadata']) ? manifest['metadata']['golden'] : undefined),
   }
 }
 
