@@ -26,6 +26,7 @@ let plane: LocalJson
 let agent: Outsider
 let busy: Outsider
 let operator: Outsider
+let approver: Outsider
 let gateway: OutsiderGateway
 let attacker: Attacker
 let heard: Msg[]
@@ -45,10 +46,11 @@ beforeAll(async () => {
   const here = ['--jurisdiction', REGION]
   const ceiling = ['--users', 'u-ext', '--actions', 'telemetry-read,restart,config-change', '--groups', 'ext']
   const gatewayLogin = await enrolled('gateway', 'gw-ext', await makeKey('ES256'), ...here)
-  ;[agent, busy, operator] = await Promise.all([
+  ;[agent, busy, operator, approver] = await Promise.all([
     enrolled('agent', 'ext-agent', key, ...ceiling),
     enrolled('agent', 'ext-busy', await makeKey('EdDSA'), ...ceiling, '--unfinished-max', '2'),
     enrolled('operator', 'olga', await makeKey('EdDSA'), '--user', 'u-olga'),
+    enrolled('approver', 'ext-pat', await makeKey('EdDSA'), '--user', 'u-pat', '--roles', 'shift-lead'),
     enrolled('agent', 'ext-other', otherKey, ...ceiling).then((other) => other[Symbol.asyncDispose]()),
     local.writ([
       'device',
@@ -70,7 +72,7 @@ beforeAll(async () => {
   await agent.nc.flush()
 })
 afterAll(async () => {
-  await Promise.all([agent, busy, operator, gateway?.me].map((each) => each?.[Symbol.asyncDispose]()))
+  await Promise.all([agent, busy, operator, approver, gateway?.me].map((each) => each?.[Symbol.asyncDispose]()))
   await local?.[Symbol.asyncDispose]()
 })
 
@@ -104,6 +106,17 @@ const codesOf = (status: Claims | undefined): unknown[] =>
   ((status?.['reasons'] ?? []) as Claims[]).map((reason) => reason['code'])
 const heardOf = (id: string): Msg[] => heard.filter(({ subject }) => subject === agent.at('status', 'ext-agent', id))
 
+/** Sends a query, or anything else that is answered, and verifies the answer. */
+async function queried(by: Outsider, what: string, args: Claims = {}): Promise<Claims> {
+  const iat = nowSeconds()
+  const claims = { iss: by.id, aud: by.aud, iat, exp: iat + 30, jti: freshId(), what, args }
+  const body = await signed(by.key, 'writ-query+jwt', claims)
+  const reply = await by.ask(by.at('query', by.kind, by.id), body)
+  const answer = await by.fromService(reply, 'intent-gateway', open(reply).typ)
+  expect(answer.claims['request']).toBe(digest(body))
+  return answer.claims
+}
+
 async function command(claims: Claims, by: Outsider = operator): Promise<{ body: string; result: Claims }> {
   const iat = nowSeconds()
   const body = await signed(by.key, 'writ-command+jwt', {
@@ -133,8 +146,8 @@ const device = (id: string, record: Claims): Promise<{ body: string; result: Cla
     record: { group: 'ext', jurisdiction: REGION, actions: ['telemetry-read'], ...record },
   })
 
-async function control(claims: Claims, prev?: number): Promise<number> {
-  const { seq } = await operator.readControl()
+async function control(claims: Claims, { prev, ttl }: { prev?: number; ttl?: string } = {}): Promise<number> {
+  const { seq, last } = await operator.readControl()
   const body = await signed(operator.key, 'writ-control+jwt', {
     iss: 'olga',
     aud: operator.aud,
@@ -144,8 +157,8 @@ async function control(claims: Claims, prev?: number): Promise<number> {
     reason: 'An outsider withdraws.',
     ...claims,
   })
-  const expect = { lastSubjectSequence: seq, lastSubjectSequenceSubject: operator.at('control', '*') }
-  return (await operator.js.publish(operator.at('control', 'olga'), body, { expect })).seq
+  const expect = { lastSubjectSequence: last, lastSubjectSequenceSubject: operator.at('control', '*') }
+  return (await operator.js.publish(operator.at('control', 'olga'), body, { expect, ...(ttl && { ttl }) })).seq
 }
 
 describe('a gateway that nobody here has written', () => {
@@ -224,6 +237,11 @@ describe('a gateway that nobody here has written', () => {
     const [step] = stepsOf(taken)
     if (step === undefined) throw new Error('a plan has a step')
     await gateway.redeem(await gateway.redeemOf(taken, 's0'))
+    const counted = () => local.counter('intent-gateway', 'writ_messages_refused_total', 'malformed')
+    const refused = await counted()
+    await gateway.outcome(taken, step, 'succeeded', { result: { text: 'x'.repeat(9000) } })
+    await gateway.outcome(taken, step, 'succeeded', { result: {}, mood: 'good' })
+    await until('what does not fit is counted', async () => (await counted()) >= refused + 2)
     const first = await gateway.outcome(taken, step, 'succeeded', { result: {} })
     await untilState(id, 'succeeded')
     const late = () => local.counter('intent-gateway', 'writ_outcomes_total', 'state="late"')
@@ -233,6 +251,105 @@ describe('a gateway that nobody here has written', () => {
     await until('it is told as late', async () => (await late()) > before)
     expect((await statusOf(id))?.['state']).toBe('succeeded')
     expect(await agent.last('STATUS', agent.at('status', 'ext-agent', id, 's0'))).toBe(first)
+  })
+})
+
+describe('somebody who asks what there is', () => {
+  test('gets the exact messages page by page, and only what is theirs to know', async () => {
+    const pages: string[][] = []
+    for (let after: unknown; pages.length < 20; ) {
+      const page = await queried(agent, 'intents', { limit: 2, ...(after !== undefined && { after }) })
+      pages.push(page['items'] as string[])
+      after = page['next']
+      if (after === undefined) break
+    }
+    const statuses = await Promise.all(
+      pages.flat().map((item) => agent.fromService(item, 'intent-gateway', 'writ-status+jwt')),
+    )
+    expect(pages.every((page) => page.length <= 2)).toBe(true)
+    const ids = statuses.map(({ claims }) => claims['intent_id'])
+    expect([new Set(ids).size, ids.length]).toEqual([ids.length, 3])
+    const tokens = (await queried(operator, 'tokens', { agent_id: 'ext-agent' }))['items'] as string[]
+    for (const token of tokens) await operator.fromService(token, 'token-issuer', 'writ-token+jwt', 'gw-ext')
+    expect(tokens).toHaveLength(3)
+    const agents = (await queried(operator, 'registry', { kind: 'agent' }))['items'] as string[]
+    const names = (await Promise.all(agents.map((value) => operator.verifyRecord(value)))).map(
+      ({ claims }) => claims['id'],
+    )
+    expect(names).toEqual(expect.arrayContaining(['ext-agent', 'ext-busy', 'ext-other', 'maintenance']))
+    for (const what of ['tokens', 'registry', 'pending', 'secrets'])
+      expect(await queried(agent, what)).toMatchObject({
+        ok: false,
+        code: what === 'secrets' ? 'malformed' : 'wrong_role',
+      })
+    expect(await queried(approver, 'intents')).toMatchObject({ ok: false, code: 'wrong_role' })
+  })
+})
+
+describe('an approver who uses a NATS client', () => {
+  const say = async (claims: Claims): Promise<Claims> => {
+    const iat = nowSeconds()
+    const whole = { iss: 'ext-pat', aud: approver.aud, iat, exp: iat + 300, jti: freshId(), ...claims }
+    const reply = await approver.ask(
+      approver.at('approval', 'ext-pat'),
+      await signed(approver.key, 'writ-approval+jwt', whole),
+    )
+    return (await approver.fromService(reply, 'intent-gateway', 'writ-result+jwt')).claims
+  }
+
+  test('is shown the exact messages, and the gateway is handed the approval of exactly those', async () => {
+    const floors = { 'telemetry-read': { approvals: { count: 1, roles: ['shift-lead'] } } }
+    expect((await device('ext-people', { gateway_id: 'gw-ext', floors })).result).toMatchObject({ ok: true })
+    const pending = approver.listen(approver.at('pending', 'ext-pat'))
+    await approver.nc.flush()
+    const intent = await ask({ targets: ['ext-people'] })
+    const status = await untilState(intent.id, 'needs_approval')
+    expect(status['approval']).toMatchObject({ needed: 1, given: 0, roles: ['shift-lead'] })
+    const message = await until('the approver hears of it', () => pending[0])
+    const request = await approver.fromService(message.string(), 'intent-gateway', 'writ-approval-request+jwt')
+    const shown = request.claims as { intent: string; decision: string; records: string[] }
+    expect(shown.intent).toBe(intent.body)
+    const decision = await approver.fromService(shown.decision, 'policy-evaluator', 'writ-decision+jwt')
+    expect(decision.claims).toMatchObject({ outcome: 'needs_approval', intent_digest: intent.digest })
+    const records = await Promise.all(shown.records.map((value) => approver.verifyRecord(value)))
+    expect(records.map(({ claims }) => claims['id'])).toEqual(expect.arrayContaining(['ext-agent', 'ext-people']))
+    const [listed] = (await queried(approver, 'pending'))['items'] as string[]
+    expect(open(listed ?? '').claims['decision']).toBe(shown.decision)
+    const about = { intent_digest: intent.digest, decision_digest: decision.digest, verdict: 'approve' }
+    expect(await say({ ...about, decision_digest: intent.digest })).toMatchObject({ ok: false, code: 'chain_broken' })
+    expect(await say({ ...about, verdict: 'maybe' })).toMatchObject({ ok: false, code: 'malformed' })
+    expect(await say({ ...about, exp: nowSeconds() + 90_000 })).toMatchObject({ ok: false, code: 'lifetime_too_long' })
+    expect(await say(about)).toMatchObject({ ok: true })
+    const taken = await gateway.take()
+    expect(taken.plan.claims['approvals']).toHaveLength(1)
+    expect(await gateway.redeem(await gateway.redeemOf(taken, 's0'))).toEqual({ use: 1 })
+    await gateway.outcome(taken, { step_id: 's0', device_id: 'ext-people' }, 'succeeded', { result: {} })
+    await untilState(intent.id, 'succeeded')
+    await taken.message.ackAck()
+  })
+
+  test('does not approve what is done for the same person', async () => {
+    const own = { keys: [approver.key.jwk], user: 'u-ext', roles: ['shift-lead'] }
+    expect((await command({ kind: 'approver', id: 'ext-pat', version: 2, record: own })).result).toMatchObject({
+      ok: true,
+    })
+    const intent = await ask({ targets: ['ext-people'] })
+    await untilState(intent.id, 'needs_approval')
+    const [listed = ''] = (await queried(approver, 'pending'))['items'] as string[]
+    const decision = listed === '' ? intent.digest : digest(String(open(listed).claims['decision']))
+    const answer = await say({ intent_digest: intent.digest, decision_digest: decision, verdict: 'approve' })
+    expect(answer).toMatchObject({ ok: false, code: 'self_approval' })
+    const iat = nowSeconds()
+    const cancel = {
+      iss: 'ext-agent',
+      aud: agent.aud,
+      iat,
+      exp: iat + 60,
+      jti: freshId(),
+      intent_digest: intent.digest,
+    }
+    await publish(agent, await signed(agent.key, 'writ-cancel+jwt', cancel))
+    await untilState(intent.id, 'cancelled')
   })
 })
 
@@ -301,13 +418,46 @@ describe('an operator who uses a NATS client', () => {
     expect(twice.result).toMatchObject({ ok: false, code: 'replayed' })
   })
 
+  test('gives an agent another key, takes the old one, bounds it, and takes the agent away', async () => {
+    const [old, young] = [await makeKey('ES256'), await makeKey('EdDSA')]
+    const options = ['--users', 'u-ext', '--actions', 'telemetry-read', '--groups', 'ext']
+    await using turn = await enrolled('agent', 'ext-turn', old, ...options)
+    const file = async (version: number, record: Claims | null) => {
+      const whole = record && { users: ['u-ext'], actions: ['telemetry-read'], groups: ['ext'], ...record }
+      const { result } = await command({ kind: 'agent', id: 'ext-turn', version, record: whole })
+      expect(result).toMatchObject({ ok: true, version })
+    }
+    /** What becomes of an intent that asks for no device there is: its code, if it was taken or refused. */
+    const fate = async (key: OutsiderKey) => {
+      const claims = intentClaims({ ...attacker, agentId: 'ext-turn', key }, { targets: ['no-such-device'] })
+      const body = await signed(key, INTENT, claims)
+      const before = await refusals()
+      await publish(turn, body)
+      return until('something becomes of it', async () => {
+        const own = await statusOf(String(claims['jti']), turn)
+        const rejected = await statusOf(`rejected-${digest(body).slice(0, 16)}`, turn)
+        if (own ?? rejected) return codesOf(own ?? rejected).join()
+        return (await refusals()) > before ? 'counted' : undefined
+      })
+    }
+    const refusals = () => local.counter('intent-gateway', 'writ_messages_refused_total')
+    await file(2, { keys: [old.jwk, young.jwk] })
+    expect([await fate(old), await fate(young)]).toEqual(['unknown_device', 'unknown_device'])
+    await file(3, { keys: [young.jwk] })
+    expect([await fate(old), await fate(young)]).toEqual(['counted', 'unknown_device'])
+    await file(4, { keys: [young.jwk], per_minute_max: 1 })
+    expect(await fate(young)).toBe('rate_limited')
+    await file(5, null)
+    expect(await fate(young)).toBe('counted')
+  })
+
   test('withdraws an agent with one message that no service handles, and every gateway says so', async () => {
     const applied = operator.listen(operator.at('applied', '*'))
     await operator.nc.flush()
-    const stale = control({ command: 'revoke', scope: 'all' }, 0)
-    const revoked = await stale.then(() =>
-      control({ command: 'revoke', scope: 'agent', id: 'ext-agent', quarantine: true }),
-    )
+    // Neither of these says anything: one will vanish, the other does not know what came before it.
+    await control({ command: 'revoke', scope: 'all' }, { ttl: '60s' })
+    await control({ command: 'revoke', scope: 'all' }, { prev: 0 })
+    const revoked = await control({ command: 'revoke', scope: 'agent', id: 'ext-agent', quarantine: true })
     await gateway.applied()
     await until('every gateway has applied it', async () => {
       const seen = new Set<string>()
@@ -333,6 +483,12 @@ describe('an operator who uses a NATS client', () => {
     const taken = await gateway.take()
     expect(taken.intent.digest).toBe(again.digest)
     await taken.message.ackAck()
+    // What was stored last vanishes: nothing that stands or moves depends on it.
+    await control({ command: 'revoke', scope: 'all' }, { ttl: '1s' })
+    const { last } = await operator.readControl()
+    await until('it has vanished', async () => (await operator.readControl()).last < last)
+    await untilState((await ask()).id, 'executing')
+    await (await gateway.take()).message.ackAck()
   })
 })
 

@@ -22,6 +22,16 @@ export interface TakenPlan {
   readonly decision: Opened
 }
 
+interface PlanClaims {
+  readonly intent: string
+  readonly decision: string
+  readonly token: string
+  readonly earlier: readonly string[]
+  readonly approvals: readonly string[]
+  readonly records: readonly string[]
+  readonly plan_id: string
+}
+
 interface Step {
   readonly step_id: string
   readonly device_id: string
@@ -81,7 +91,7 @@ export class OutsiderGateway {
     return (await this.#consumer.next({ expires: withinMs, bind: true } as { expires: number })) ?? undefined
   }
 
-  /** The next plan, with its chain verified as far as a plan without approvals and attestations has one. */
+  /** The next plan, with its chain verified as far as a plan without attestations has one. */
   async take(withinMs?: number): Promise<TakenPlan> {
     const message = await this.pull(withinMs)
     if (message === undefined) throw new Error('no plan came')
@@ -91,12 +101,13 @@ export class OutsiderGateway {
   async #verify(compact: string): Promise<Omit<TakenPlan, 'message'>> {
     const { me } = this
     const plan = await me.fromService(compact, 'intent-gateway', 'writ-plan+jwt')
-    const p = plan.claims as { intent: string; decision: string; token: string; records: string[]; plan_id: string }
+    const p = plan.claims as unknown as PlanClaims
     const token = await me.fromService(p.token, 'token-issuer', 'writ-token+jwt', me.id)
     const decision = await me.fromService(p.decision, 'policy-evaluator', 'writ-decision+jwt')
     const records = await Promise.all(p.records.map((value) => me.verifyRecord(value)))
     const agent = records.find(({ claims }) => claims['kind'] === 'agent')?.claims ?? {}
     const intent = await byOneOf((agent['record'] as { keys: JWK[] }).keys, p.intent, 'writ-intent+jwt')
+    await this.#verifyApprovals(p, records, intent, decision)
     const t = token.claims
     const action = String(intent.claims['action'])
     const planId = `p${createHash('sha256').update(`${intent.digest}/${me.id}`).digest('base64url').slice(0, 21)}`
@@ -121,6 +132,25 @@ export class OutsiderGateway {
     const now = nowSeconds()
     if (Number(t['exp']) <= now || Number(plan.claims['exp']) > Number(t['exp'])) throw new Error('a token out of time')
     return { plan, token, intent, decision }
+  }
+
+  /** Each approval is by a registered approver, about this intent, and about the decision that `shown` names. */
+  async #verifyApprovals(p: PlanClaims, records: readonly Opened[], intent: Opened, decision: Opened): Promise<void> {
+    const { approvals: named, shown } = decision.claims as { approvals: string[]; shown?: string }
+    if (String(named) !== String(p.approvals.map(digest))) throw new Error('the decision names other approvals')
+    const earlier = await Promise.all(
+      p.earlier.map((each) => this.me.fromService(each, 'policy-evaluator', 'writ-decision+jwt')),
+    )
+    for (const each of p.approvals) {
+      const id = open(each).claims['iss']
+      const record = records.find(({ claims }) => claims['kind'] === 'approver' && claims['id'] === id)
+      const { keys } = (record?.claims['record'] ?? { keys: [] }) as { keys: JWK[] }
+      const { claims } = await byOneOf(keys, each, 'writ-approval+jwt')
+      if (claims['intent_digest'] !== intent.digest || claims['decision_digest'] !== shown)
+        throw new Error('an approval of something else')
+    }
+    if (p.approvals.length > 0 && !earlier.some((each) => each.digest === shown))
+      throw new Error('the decision that was shown is not there')
   }
 
   /** The redeem of the first use of a step; its bytes are what is sent, however often. */
@@ -153,7 +183,12 @@ export class OutsiderGateway {
   }
 
   /** Publishes an outcome of a step and returns its exact bytes. */
-  async outcome({ plan, token, intent }: TakenPlan, step: Step, state: string, more: Claims = {}): Promise<string> {
+  async outcome(
+    { plan, token, intent }: Pick<TakenPlan, 'plan' | 'token' | 'intent'>,
+    step: Step,
+    state: string,
+    more: Claims = {},
+  ): Promise<string> {
     const { me } = this
     const compact = await signed(me.key, 'writ-outcome+jwt', {
       ...this.#envelope(),
@@ -185,5 +220,5 @@ export class OutsiderGateway {
 async function byOneOf(keys: readonly JWK[], compact: string, typ: string): Promise<Opened> {
   const { kid } = open(compact)
   for (const jwk of keys) if ((await calculateJwkThumbprint(jwk, 'sha256')) === kid) return verified(compact, jwk, typ)
-  throw new Error('the agent’s record has no such key')
+  throw new Error('the record has no such key')
 }

@@ -199,13 +199,15 @@ export class Outsider implements AsyncDisposable {
     throw new Error(`nobody known signed this record (${id})`)
   }
 
-  /** CONTROL from its start: its identity, its last sequence, and what stands. Throws when the chain of `prev` is broken. */
-  async readControl(): Promise<{ stream: string; seq: number; standing: readonly Revoke[] }> {
+  /** CONTROL from its start: its identity, the end of its chain, the last that is stored, and what stands. Throws when the chain of `prev` is broken. */
+  async readControl(): Promise<{ stream: string; seq: number; last: number; standing: readonly Revoke[] }> {
     await this.readSigners()
     let stream = ''
     let seq = 0
+    let last = 0
     const standing = new Map<number, Revoke>()
     for await (const message of this.all('CONTROL', this.at('control', '*'))) {
+      last = message.seq
       if (message.ttl) continue
       const { claims } = open(message.data)
       const prev = Number(claims['prev'])
@@ -217,7 +219,7 @@ export class Outsider implements AsyncDisposable {
       if (claims['command'] === 'revoke') standing.set(seq, { seq, claims })
       if (claims['command'] === 'lift') standing.delete(Number(claims['lifts']))
     }
-    return { stream, seq, standing: [...standing.values()] }
+    return { stream, seq, last, standing: [...standing.values()] }
   }
 
   async #isOperators(subject: string, compact: string): Promise<boolean> {

@@ -1,25 +1,34 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { type Agent, ask as askService, connectAgent, type SubmittedIntent } from '@writ/agent-sdk'
+import { type Agent, ask as askService, connectAgent, openSession, type SubmittedIntent } from '@writ/agent-sdk'
+import { entriesAbout } from '@writ/audit'
+import { verifyService } from '@writ/authority'
 import { type Bus, connectBus } from '@writ/bus'
 import { ensureRecord, publishControl } from '@writ/cli'
 import {
+  type ApprovalRequest,
   answerMessage,
+  approvalMessage,
+  approvalRequestMessage,
   keyMessage,
+  type Message,
   type PublicJwk,
   queryMessage,
   type RecordOf,
+  type Result,
   type Rpc,
   resultMessage,
   type ServiceRole,
   type Status,
+  type StreamName,
   type Token,
 } from '@writ/contracts'
 import { type ActionContext, type Gateway, startGateway } from '@writ/gateway-sdk'
-import { ephemeralSigner, openSigner, type Signer, signMessage } from '@writ/keys'
+import { digestOf, ephemeralSigner, openMessage, openSigner, type Signer, signMessage } from '@writ/keys'
 import { connectStore, createCredentials, enrol, planePaths } from '@writ/plane'
 import { type LocalStack, REGION } from './local-stack.ts'
 import { type LocalJson, Outsider, until } from './outsider.ts'
@@ -32,12 +41,21 @@ export const ACTIONS = ['telemetry-read', 'restart', 'firmware-update']
 type Behaviour = (context: ActionContext) => Promise<Record<string, string>> | Record<string, string>
 
 /** A gateway of this process, made with the SDK; what its devices do is up to the test. */
-export interface LabGateway extends AsyncDisposable {
+export interface LabGateway {
   readonly gateway: Gateway
   readonly calls: ActionContext[]
   readonly refused: string[]
   /** What the next actions on a device do; without it they succeed. */
   readonly behave: Map<string, Behaviour>
+  /** Actions on the device run until the test lets them go, or their signal aborts. */
+  hold(deviceId: string): { readonly release: () => void }
+  callsOf(intent: { readonly digest: string }): readonly ActionContext[]
+}
+
+export interface Approver {
+  /** The request about an intent that this approver is shown, verified. */
+  pending(intentDigest: string): Promise<ApprovalRequest>
+  say(intentDigest: string, decisionDigest: string, verdict: 'approve' | 'reject'): Promise<Result>
 }
 
 /** The running stack with a laboratory in it: an agent, gateways that the test holds, and what an attacker may have stolen. */
@@ -116,7 +134,14 @@ export class Lab implements AsyncDisposable {
     })
     this.#own(gateway)
     await gateway.ready
-    return { gateway, calls, refused, behave, [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose]() }
+    return {
+      gateway,
+      calls,
+      refused,
+      behave,
+      hold: (deviceId) => hold(behave, deviceId),
+      callsOf: (intent) => calls.filter(({ intentDigest }) => intentDigest === intent.digest),
+    }
   }
 
   /** A gateway that does nothing but what the test does with its key. */
@@ -135,11 +160,11 @@ export class Lab implements AsyncDisposable {
     return agent.submit({ action, targets, onBehalfOf: USER, purpose: 'A promise is tested.', ...params })
   }
 
-  /** @throws when the intent is not in this state in time. */
-  state(intent: SubmittedIntent, state: Status['state'], agent: Agent = this.agent): Promise<Status> {
-    return until(`${intent.id} is ${state}`, async () => {
-      const status = await agent.status(intent.id)
-      return status?.intent_digest === intent.digest && status.state === state ? status : undefined
+  /** The status, once it says this, or anything at all. */
+  state(intent: SubmittedIntent, state?: Status['state']): Promise<Status> {
+    return until(`${intent.id} is ${state ?? 'known'}`, async () => {
+      const status = await this.agent.status(intent.id)
+      return status?.intent_digest === intent.digest && (state ?? status.state) === status.state ? status : undefined
     })
   }
 
@@ -148,18 +173,78 @@ export class Lab implements AsyncDisposable {
     return (await intent.done(AbortSignal.timeout(30_000))).status
   }
 
+  /** Revokes something for as long as the work takes, and until an intent for the device goes through again. */
+  async withdrawn(scope: string, id: string, deviceId: string, work: () => Promise<void>): Promise<void> {
+    const seq = await this.revoke(scope, id)
+    try {
+      await work()
+    } finally {
+      await this.lift(seq, deviceId)
+    }
+  }
+
+  /** Resolves when an intent for the device goes through again. */
+  async lift(lifts: number, deviceId: string): Promise<void> {
+    await publishControl(this.stack.operator, { command: 'lift', lifts }, 'It is over.')
+    await until('it is lifted everywhere', async () => {
+      const { state, reasons } = await this.end(await this.submit([deviceId]))
+      if (state !== 'succeeded' && !reasons.some(({ code }) => code === 'revoked')) throw new Error(`it ends ${state}`)
+      return state === 'succeeded'
+    })
+  }
+
+  /** Nothing more goes into the stream while the work is done. */
+  async whileFull<T>(stream: StreamName, work: () => Promise<T>): Promise<T> {
+    const { max_bytes } = (await this.jsm.streams.info(stream)).config
+    await this.jsm.streams.update(stream, { max_bytes: 1 })
+    try {
+      return await work()
+    } finally {
+      await this.jsm.streams.update(stream, { max_bytes })
+    }
+  }
+
   async revoke(scope: string, id: string): Promise<number> {
-    const word = { command: 'revoke', scope, id } as const
+    const word = { command: 'revoke', scope, ...(scope !== 'all' && { id }) } as const
     return (await publishControl(this.stack.operator, word, 'A promise is tested.')).seq
   }
 
-  /** Lifts a revoke. Resolves when an intent goes through again that it stood against. */
-  async lift(lifts: number, target: string): Promise<void> {
-    await publishControl(this.stack.operator, { command: 'lift', lifts }, 'It is over.')
-    await until('it is lifted everywhere', async () => {
-      const { state, reasons } = await this.end(await this.submit([target]))
-      if (state !== 'succeeded' && !reasons.some(({ code }) => code === 'revoked')) throw new Error(`it ends ${state}`)
-      return state === 'succeeded'
+  /** Stops a process of the stack where it is, until `resume`. */
+  pause(name: string): { readonly resume: () => void } {
+    const pid = this.#pid(name)
+    process.kill(pid, 'SIGSTOP')
+    return { resume: () => process.kill(pid, 'SIGCONT') }
+  }
+
+  kill(name: string): void {
+    process.kill(this.#pid(name), 'SIGKILL')
+  }
+
+  #pid(name: string): number {
+    const pid = this.stack.pidOf(name)
+    if (pid === undefined) throw new Error(`${name} does not run`)
+    return pid
+  }
+
+  /** Takes everything out of Redis. */
+  async emptyRedis(): Promise<void> {
+    const { redis_url } = JSON.parse(await readFile(this.stack.paths.localJson, 'utf8')) as { redis_url: string }
+    const { hostname, port, password } = new URL(redis_url)
+    const socket = connect({ host: hostname, port: Number(port) })
+    let answers = ''
+    socket.on('data', (data) => {
+      answers += data.toString()
+    })
+    socket.write(`AUTH ${password}\r\nFLUSHALL\r\n`)
+    await until('Redis is empty', () => answers === '+OK\r\n+OK\r\n').finally(() => socket.destroy())
+  }
+
+  /** The log's entries about an intent have these types. */
+  logged(intent: { readonly digest: string }, ...wanted: readonly string[]): Promise<boolean> {
+    return until(`the log has ${wanted.join(', ')}`, async () => {
+      const entries = await entriesAbout(this.stack.paths.store, this.stack.plane.logName, intent.digest)
+      const types = entries.flatMap((entry) => entry.types)
+      return wanted.every((type) => types.includes(type))
     })
   }
 
@@ -211,6 +296,38 @@ export class Lab implements AsyncDisposable {
     return claims.items.map((compact) => ({ compact, claims: open(compact).claims as unknown as Token }))
   }
 
+  /** An approver of the pilot plant, with its own key. */
+  async approver(id: string): Promise<Approver> {
+    const session = this.#own(await openSession({ enrolment: this.stack.paths.identity('approver', id) }))
+    const envelope = (seconds: number) => {
+      const iat = Math.floor(Date.now() / 1000)
+      return { iss: id, aud: session.authority.audience, iat, exp: iat + seconds, jti: randomUUID() }
+    }
+    const ask = async <M extends Message>(subject: string, body: string, reply: M) => {
+      const from = 'intent-gateway'
+      return (await askService(session, { subject, body, from, replies: [reply, resultMessage] })).claims
+    }
+    return {
+      pending: async (intentDigest) => {
+        const query = { ...envelope(30), what: 'pending' as const, args: {} }
+        const body = await signMessage(session.signer, queryMessage, query)
+        const answer = await ask(session.subjects.query('approver', id), body, answerMessage)
+        const requests = (answer as { items: string[] }).items.map((item) => {
+          const opened = openMessage(approvalRequestMessage, item)
+          return verifyService(session.authority, 'intent-gateway', opened).claims
+        })
+        const found = requests.find(({ intent }) => digestOf(intent) === intentDigest)
+        if (found === undefined) throw new Error('no such request is pending')
+        return found
+      },
+      say: async (intent_digest, decision_digest, verdict) => {
+        const approval = { ...envelope(600), intent_digest, decision_digest, verdict }
+        const body = await signMessage(session.signer, approvalMessage, approval)
+        return ask(session.subjects.approval(id), body, resultMessage) as Promise<Result>
+      },
+    }
+  }
+
   /** The last plan of a gateway that is not acknowledged. */
   async planOf(gatewayId: string): Promise<string> {
     const last = await this.jsm.streams.getMessage('PLANS', {
@@ -248,5 +365,25 @@ export class Lab implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const each of this.#opened.toReversed()) await each[Symbol.asyncDispose]()
     await this.store.close()
+  }
+}
+
+function hold(behave: Map<string, Behaviour>, deviceId: string): { readonly release: () => void } {
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  behave.set(deviceId, async ({ signal }) => {
+    const aborted = new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+    )
+    await Promise.race([released, aborted])
+    return { done: 'held' }
+  })
+  return {
+    release: () => {
+      behave.delete(deviceId)
+      release()
+    },
   }
 }
