@@ -35,6 +35,7 @@ export class Operations {
   /** The same work, measured. `operation` is a word of the source. */
   time<A extends unknown[], T>(operation: string, work: (...args: A) => Promise<T>): (...args: A) => Promise<T> {
     this.#inFlight.set({ operation }, 0)
+    for (const code of ['internal', 'unavailable']) this.#failures.inc({ operation, code }, 0)
     return async (...args) => {
       const stop = this.#seconds.startTimer({ operation })
       this.#inFlight.inc({ operation })

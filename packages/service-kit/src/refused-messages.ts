@@ -1,6 +1,7 @@
 import { auditEvent, type NewEvent } from '@writ/audit'
-import type { ReasonCode } from '@writ/contracts'
-import { Counter, type Registry } from 'prom-client'
+import { REASON_CODES, type ReasonCode } from '@writ/contracts'
+import type { Registry } from 'prom-client'
+import { countBy } from './metrics.ts'
 
 export interface RefusedMessagesOptions {
   /** `AuditSource.recordLater`. May throw while there is no room: the counts wait. */
@@ -22,23 +23,23 @@ const OTHERS = '_others'
  */
 export class RefusedMessages implements AsyncDisposable {
   readonly #record: (events: readonly NewEvent[]) => void
-  readonly #counter: Counter<'code'>
+  readonly #counted: (code: ReasonCode) => void
   readonly #timer: NodeJS.Timeout
   readonly #counts = new Map<string, { readonly id: string; readonly code: ReasonCode; count: number }>()
 
   constructor({ record, metrics, intervalMs = 1000 }: RefusedMessagesOptions) {
     this.#record = record
-    this.#counter = new Counter({
+    this.#counted = countBy(metrics, {
       name: 'writ_messages_refused_total',
       help: 'Messages refused because nobody known signed them.',
-      labelNames: ['code'],
-      registers: [metrics],
+      label: 'code',
+      values: REASON_CODES,
     })
     this.#timer = setInterval(() => this.flush(), intervalMs).unref()
   }
 
   count(id: string, code: ReasonCode): void {
-    this.#counter.inc({ code })
+    this.#counted(code)
     const known = ID.test(id) && (this.#counts.has(`${id} ${code}`) || this.#counts.size < PAIRS_MAX) ? id : OTHERS
     const name = `${known} ${code}`
     const entry = this.#counts.get(name) ?? { id: known, code, count: 0 }

@@ -1,6 +1,8 @@
-import { INTENT_STATES } from '@writ/contracts'
+import { INTENT_STATES, OUTCOME_STATES, REASON_CODES } from '@writ/contracts'
+import { countBy } from '@writ/service-kit'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 import type { LiveEntry } from './core/intent-index.ts'
+import { isFinal } from './core/intent-record.ts'
 import { StageTimes } from './core/stage-times.ts'
 import type { Meter } from './ports.ts'
 
@@ -11,18 +13,18 @@ const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60
  * of them, and not the stages that another one ended.
  */
 export function createMeter(registry: Registry, live: () => Iterable<LiveEntry>): Meter {
-  const registers = [registry]
-  const counter = (name: string, help: string, label: string) => {
-    const made = new Counter({ name, help, labelNames: [label], registers })
-    return (value: string): void => made.inc({ [label]: value })
-  }
+  const counter = <V extends string>(name: string, help: string, label: string, values: readonly V[]) =>
+    countBy(registry, { name, help, label, values })
   gaugeOpen(registry, live)
   const times = new StageTimes(() => performance.now())
   const { taken, ended, stages, whole } = intents(registry)
   return {
-    state: counter('writ_intent_statuses_total', 'Statuses said, by state.', 'state'),
-    refused: counter('writ_refusals_total', 'Messages refused, by code.', 'code'),
-    outcome: counter('writ_outcomes_total', 'Outcomes of gateways, by state.', 'state'),
+    state: counter('writ_intent_statuses_total', 'Statuses said, by state.', 'state', INTENT_STATES),
+    refused: counter('writ_refusals_total', 'Messages refused, by code.', 'code', REASON_CODES),
+    outcome: counter('writ_outcomes_total', 'Outcomes of gateways, by state; late: another counts.', 'state', [
+      ...OUTCOME_STATES,
+      'late',
+    ]),
     accepted: (key) => {
       taken.inc()
       times.begin(key)
@@ -41,7 +43,7 @@ export function createMeter(registry: Registry, live: () => Iterable<LiveEntry>)
 
 function intents(registry: Registry) {
   const registers = [registry]
-  return {
+  const made = {
     taken: new Counter({
       name: 'writ_intents_accepted_total',
       help: 'Intents that own their id, so those denied at intake too.',
@@ -68,6 +70,8 @@ function intents(registry: Registry) {
       registers,
     }),
   }
+  for (const state of INTENT_STATES.filter(isFinal)) made.ended.inc({ state, code: 'none' }, 0)
+  return made
 }
 
 function gaugeOpen(registry: Registry, live: () => Iterable<LiveEntry>): void {

@@ -1,6 +1,6 @@
 import type { NewEvent } from '@writ/audit'
 import type { Authority } from '@writ/authority'
-import type { IntentState, Message, ReasonCode, Rpc } from '@writ/contracts'
+import type { IntentState, Message, OutcomeState, ReasonCode, Rpc } from '@writ/contracts'
 import type { z } from 'zod'
 
 export interface Clock {
@@ -53,7 +53,7 @@ export type Stage = 'decide' | 'wait' | 'issue' | 'dispatch' | 'begin' | 'run'
 export interface Meter {
   state(state: IntentState): void
   refused(code: ReasonCode): void
-  outcome(state: string): void
+  outcome(state: OutcomeState | 'late'): void
   accepted(key: string): void
   passed(key: string, stage: Stage): void
   finished(key: string, state: IntentState, code: ReasonCode | 'none'): void

@@ -1,13 +1,16 @@
 import type { Decision } from '@writ/contracts'
-import { Counter, type Registry } from 'prom-client'
+import { countBy } from '@writ/service-kit'
+import type { Registry } from 'prom-client'
+
+const OUTCOMES: readonly Decision['outcome'][] = ['allow', 'deny', 'needs_approval', 'needs_attestation']
 
 /** Counts decisions by their outcome. */
 export function decisionCounter(registry: Registry): (decision: Decision) => void {
-  const counter = new Counter({
+  const count = countBy(registry, {
     name: 'writ_decisions_total',
     help: 'Decisions by their outcome.',
-    labelNames: ['outcome'],
-    registers: [registry],
+    label: 'outcome',
+    values: OUTCOMES,
   })
-  return ({ outcome }) => counter.inc({ outcome })
+  return ({ outcome }) => count(outcome)
 }

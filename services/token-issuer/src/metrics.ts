@@ -1,4 +1,5 @@
-import { readGauge } from '@writ/service-kit'
+import { REASON_CODES } from '@writ/contracts'
+import { countBy, readGauge } from '@writ/service-kit'
 import { Counter, Histogram, type Registry } from 'prom-client'
 import type { Freshness } from './core/freshness.ts'
 
@@ -16,7 +17,8 @@ export function createIssuerMetrics(
   index: { readonly complete: boolean; readonly connected?: boolean },
 ): Metrics {
   const registers = [registry]
-  const labelNames = ['code'] as const
+  const values: readonly string[] = ['ok', 'again', ...REASON_CODES]
+  const counter = (name: string, help: string) => countBy(registry, { name, help, label: 'code', values })
   const tick = new Histogram({
     name: 'writ_tick_duration_seconds',
     help: 'How long acknowledged ticks took.',
@@ -26,13 +28,6 @@ export function createIssuerMetrics(
   const failures = new Counter({
     name: 'writ_tick_failures_total',
     help: 'Ticks that were not acknowledged.',
-    registers,
-  })
-  const redeems = new Counter({ name: 'writ_redeems_total', help: 'Redeems by their answer.', labelNames, registers })
-  const issues = new Counter({
-    name: 'writ_issues_total',
-    help: 'Requests for a token by their answer.',
-    labelNames,
     registers,
   })
   readGauge(
@@ -48,7 +43,7 @@ export function createIssuerMetrics(
   return {
     ticked: (tookMs) => tick.observe(tookMs / 1000),
     tickFailed: () => failures.inc(),
-    redeemed: (code) => redeems.inc({ code }),
-    issued: (code) => issues.inc({ code }),
+    redeemed: counter('writ_redeems_total', 'Redeems by their answer.'),
+    issued: counter('writ_issues_total', 'Requests for a token by their answer.'),
   }
 }
