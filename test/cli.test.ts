@@ -224,8 +224,7 @@ describe('writ audit verify', () => {
     expect(await json('audit', 'verify')).toMatchObject({ code: 0, value: { ok: true } })
     const copy = join(home, 'copy')
     await cp(join(home, 'store'), copy, { recursive: true })
-    const bundle = (await readdir(copy, { recursive: true })).find((name) => /tile\/entries\/000\.p\/\d+$/.test(name))
-    const file = join(copy, bundle ?? '')
+    const file = join(copy, await widestBundle(copy))
     await chmod(file, 0o600)
     const bytes = await readFile(file)
     bytes[100] = (bytes[100] ?? 0) ^ 1
@@ -235,6 +234,14 @@ describe('writ audit verify', () => {
     expect(value['findings']).toContainEqual(expect.objectContaining({ verdict: 'entry_altered' }))
   })
 })
+
+/** The entry bundle 000 that the newest checkpoint covers: the full one, else the widest partial. */
+async function widestBundle(store: string): Promise<string> {
+  const names = (await readdir(store, { recursive: true })).filter((name) => !name.startsWith('.versions'))
+  const bundles = names.filter((name) => /tile\/entries\/000(\.p\/\d+)?$/.test(name))
+  const width = (name: string) => Number(/\.p\/(\d+)$/.exec(name)?.[1] ?? 256)
+  return bundles.toSorted((a, b) => width(b) - width(a))[0] ?? ''
+}
 
 describe('exit codes', () => {
   test('usage is 2, no plane is 4, help is 0', async () => {
