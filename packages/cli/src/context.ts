@@ -5,6 +5,7 @@ import { openPlane, type Plane } from '@writ/plane'
 import { withAdvice } from './advice.ts'
 import type { Chosen } from './contexts/choose-context.ts'
 import { type LocalFile, readLocalFile } from './local-file.ts'
+import { type CosignedSession, readCosigner } from './operator/cosigners.ts'
 
 /** What a command works on: an enrolment, and the folder of the plane where it is at hand. */
 export interface Context {
@@ -60,8 +61,16 @@ export async function planeOf(context: Context): Promise<Plane> {
   return openPlane(localOf(context).provisioning.dir)
 }
 
-/** Connected as the operator of the context, or of another enrolment package. The caller disposes of it. */
-export async function operatorSession(context: Context, enrolment?: string): Promise<Session> {
+/**
+ * Connected as the operator of the context, or of another enrolment package; `cosign` names those of operators who sign commands too. The
+ * caller disposes of it. Throws Fault `wrong_role` where a package is not an operator's.
+ */
+export async function operatorSession(
+  context: Context,
+  enrolment?: string,
+  cosign: readonly string[] = [],
+): Promise<CosignedSession> {
+  const cosigners = await Promise.all(cosign.map(readCosigner))
   const folder = enrolment ?? context.enrolment
   const { kind, id } = await readEnrolment(folder)
   if (kind !== 'operator') {
@@ -69,7 +78,7 @@ export async function operatorSession(context: Context, enrolment?: string): Pro
     throw withAdvice(fault, 'Name an operator’s package with --as DIR, or another context with --context NAME.')
   }
   const keyFile = enrolment === undefined ? context.keyFile : undefined
-  return connectSession(folder, keyFile)
+  return { ...(await connectSession(folder, keyFile)), cosigners }
 }
 
 const CONNECT_WITHIN_MS = 5000

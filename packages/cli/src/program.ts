@@ -2,10 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { addAuditCommands } from './commands/audit-commands.ts'
+import { addContextCommands } from './commands/context-commands.ts'
+import { addCredentialsCommands } from './commands/credentials-commands.ts'
 import { addIdentityCommands } from './commands/identity-commands.ts'
 import { addIntentCommands } from './commands/intent-commands.ts'
 import { addPlaneCommands } from './commands/plane-commands.ts'
 import { addRevocationCommands } from './commands/revocation-commands.ts'
+import { addTokenCommands } from './commands/token-commands.ts'
 import { contextOf } from './context.ts'
 import { type Chosen, chooseContext } from './contexts/choose-context.ts'
 import { contextsFile } from './contexts/contexts-file.ts'
@@ -19,9 +22,12 @@ export type { Act, Invocation } from './invocation.ts'
 const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addIdentityCommands,
   addRevocationCommands,
+  addCredentialsCommands,
   addIntentCommands,
+  addTokenCommands,
   addAuditCommands,
   addPlaneCommands,
+  addContextCommands,
 ]
 
 interface Globals {

@@ -1,15 +1,14 @@
-import { existsSync } from 'node:fs'
-import { connectAgent } from '@writ/agent-sdk'
-import { Fault } from '@writ/contracts'
 import type { Command } from 'commander'
-import { identityFolder, openContext } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
+import { examples } from '../help.ts'
+import { agentPackage } from '../intents/agent-package.ts'
+import type { Act, Invocation } from '../invocation.ts'
 import { list } from '../options.ts'
-import type { Act, Invocation } from '../program.ts'
+import { addCancelCommand, addIntentListCommand, addStatusCommand, addWatchCommand } from './follow-commands.ts'
 import { linesOf, submitIntent } from './submit-intent.ts'
 
 interface SubmitOptions {
-  readonly agent: string
+  readonly agent?: string
   readonly action: string
   readonly target: string[]
   readonly user: string
@@ -19,13 +18,13 @@ interface SubmitOptions {
   readonly wait?: boolean
 }
 
-/** `writ intent submit`, `writ intent status` */
+/** `writ intent submit|status|list|cancel|watch` */
 export function addIntentCommands(program: Command, act: Act): void {
   const intent = program.command('intent').description('Ask for actions and follow them.')
-  intent
+  const submitted = intent
     .command('submit')
     .description('sign an intent as an agent and publish it')
-    .requiredOption('--agent <id>', 'the agent: its id, or the folder of its enrolment package')
+    .option('--agent <id>', 'the agent: its id, or the folder of its enrolment package (default: the context’s)')
     .requiredOption('--action <action>', 'for example restart')
     .requiredOption('--target <devices>', 'devices, comma separated', list)
     .requiredOption('--user <user>', 'on whose behalf')
@@ -33,32 +32,29 @@ export function addIntentCommands(program: Command, act: Act): void {
     .option('--params <file>', 'JSON object with the action’s parameters')
     .option('--intent-id <id>', 'an id of your own')
     .option('--wait', 'follow it to its end')
-    .addHelpText(
-      'after',
-      '\nExample:\n  writ intent submit --agent maintenance --action restart --target press-07 --user u-anna --purpose "Clear the fault." --wait',
-    )
     .action(act((invocation, options) => submit(invocation, options as SubmitOptions)))
-  intent
-    .command('status <intent-id>')
-    .description('the current status of an intent')
-    .requiredOption('--agent <id>', 'the agent whose intent it is')
-    .action(act((invocation, id, options) => status(invocation, String(id), (options as { agent: string }).agent)))
+  examples(
+    submitted,
+    {
+      run: 'writ intent submit --agent maintenance --action telemetry-read --target press-07 --user u-anna --purpose "Have a look." --wait',
+      what: 'ends with 0 when it succeeded, else with 5',
+    },
+    {
+      run: 'writ intent submit --agent maintenance --action config-change --target press-07 --user u-anna --purpose "Slower." --params speed.json',
+      what: 'speed.json holds one JSON object',
+    },
+  )
+  addStatusCommand(intent, act)
+  addIntentListCommand(intent, act)
+  addCancelCommand(intent, act)
+  addWatchCommand(intent, act)
 }
 
-async function packageOf(home: string, agent: string): Promise<string> {
-  if (existsSync(agent)) return agent
-  const folder = identityFolder(await openContext(home), 'agent', agent)
-  if (existsSync(folder)) return folder
-  throw new Fault('unknown_agent', {
-    message: `No enrolment package for ${agent}: neither ${agent} nor ${folder} is a folder.`,
-  })
-}
-
-async function submit({ out, home, fail }: Invocation, options: SubmitOptions): Promise<void> {
+async function submit({ out, context, fail }: Invocation, options: SubmitOptions): Promise<void> {
   const { agent, target, user, wait, params, intentId, action, purpose } = options
   const submitted = await submitIntent(
     {
-      enrolment: await packageOf(home, agent),
+      enrolment: await agentPackage(context, agent),
       action,
       targets: target,
       onBehalfOf: user,
@@ -73,11 +69,4 @@ async function submit({ out, home, fail }: Invocation, options: SubmitOptions): 
   const lines = ended === undefined ? [`${submitted.intent_id}  published`] : linesOf({ status: ended, outcomes })
   out.result({ ok: ended === undefined || ended.state === 'succeeded', ...submitted }, lines)
   if (ended !== undefined && ended.state !== 'succeeded') fail(EXIT.notSucceeded)
-}
-
-async function status({ out, home }: Invocation, intentId: string, agentId: string): Promise<void> {
-  await using agent = await connectAgent({ enrolment: await packageOf(home, agentId) })
-  const found = await agent.status(intentId)
-  if (found === undefined) throw new Fault('unavailable', { message: `Nothing is known of the intent ${intentId}.` })
-  out.result({ ok: true, status: found }, linesOf({ status: found, outcomes: [] }))
 }

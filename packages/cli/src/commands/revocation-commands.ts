@@ -1,62 +1,126 @@
-import type { Session } from '@writ/agent-sdk'
 import type { StandingRevoke } from '@writ/authority'
 import { Fault, REVOKE_SCOPES } from '@writ/contracts'
 import { Argument, type Command } from 'commander'
-import { openContext, operatorSession } from '../context.ts'
+import { withAdvice } from '../advice.ts'
+import { operatorSession } from '../context.ts'
+import { examples } from '../help.ts'
+import type { Act, Invocation } from '../invocation.ts'
 import type { ControlWord } from '../operator/control.ts'
+import type { CosignedSession } from '../operator/cosigners.ts'
 import { type Spread, spreadControl } from '../operator/revoke.ts'
-import type { Act, Invocation } from '../program.ts'
+import { SUSPENDABLE, type Suspendable, suspensionOf } from '../revocations/suspension.ts'
+import { addRevocationList } from './revocation-list-commands.ts'
+import { type SigningOptions, signedSession, signing } from './signing-options.ts'
 
-interface Options {
-  readonly reason: string
+interface Options extends SigningOptions {
   readonly quarantine?: boolean
-  readonly as?: string
 }
 
-/** `writ revoke SCOPE [ID]`, `writ lift SEQ` */
+/** `writ revoke|lift`, their everyday names `suspend|resume`, `writ revocation list` */
 export function addRevocationCommands(program: Command, act: Act): void {
-  program
-    .command('revoke')
-    .description('withdraw authority: it stands until it is lifted')
-    .addArgument(new Argument('<scope>', 'what is named').choices(REVOKE_SCOPES))
-    .argument('[id]', 'its id; none for all')
-    .option('--reason <text>', 'why', 'Revoked with the command line.')
+  addRevoke(program, act)
+  addLift(program, act)
+  addSuspend(program, act)
+  addResume(program, act)
+  addRevocationList(program, act)
+}
+
+function addRevoke(program: Command, act: Act): void {
+  const command = signing(
+    program
+      .command('revoke')
+      .description('withdraw authority: it stands until it is lifted')
+      .addArgument(new Argument('<scope>', 'what is named').choices(REVOKE_SCOPES))
+      .argument('[id]', 'its id; none for all'),
+    'Revoked with the command line.',
+  )
     .option('--quarantine', 'say quarantined instead of revoked')
-    .option('--as <dir>', 'enrolment package of the operator who signs')
-    .addHelpText(
-      'after',
-      '\nExamples:\n  writ revoke agent maintenance --reason "Key left on a laptop."\n  writ revoke all',
-    )
     .action(
       act((invocation, scope, id, options) =>
         revoke(invocation, String(scope), id as string | undefined, options as Options),
       ),
     )
-  program
-    .command('lift')
-    .description('lift a revoke; tokens from before it stay dead')
-    .argument('<what>', 'the sequence that `revoke` printed, or a scope')
-    .argument('[id]', 'with a scope: lifts every standing revoke of that id')
-    .option('--reason <text>', 'why', 'Lifted with the command line.')
-    .option('--as <dir>', 'enrolment package of the operator who signs')
-    .addHelpText('after', '\nExamples:\n  writ lift 7\n  writ lift agent maintenance')
+  examples(
+    command,
+    'writ revoke agent maintenance --reason "Key left on a laptop."',
+    { run: 'writ revoke key KID', what: 'a stolen key; `writ agent show ID` lists key ids' },
+    { run: 'writ revoke all', what: 'everything stops, everywhere, within 5 s' },
+  )
+}
+
+function addLift(program: Command, act: Act): void {
+  const command = signing(
+    program
+      .command('lift')
+      .description('lift a revoke; tokens from before it stay dead')
+      .argument('<what>', 'the sequence that `revoke` printed, or a scope')
+      .argument('[id]', 'with a scope: lifts every standing revoke of that id'),
+    'Lifted with the command line.',
+  ).action(
+    act((invocation, what, id, options) =>
+      lift(invocation, String(what), id as string | undefined, options as Options),
+    ),
+  )
+  examples(command, 'writ lift 7', 'writ lift agent maintenance')
+}
+
+function addSuspend(program: Command, act: Act): void {
+  const command = signing(
+    program
+      .command('suspend')
+      .description('stop something until it is resumed: the everyday name of revoke')
+      .addArgument(new Argument('<kind>', 'what it is').choices(SUSPENDABLE))
+      .argument('<id>', 'its id'),
+    'Suspended with the command line.',
+  )
+    .option('--quarantine', 'say quarantined instead of revoked')
     .action(
-      act((invocation, what, id, options) =>
-        lift(invocation, String(what), id as string | undefined, options as Options),
-      ),
+      act((invocation, kind, id, options) => suspend(invocation, kind as Suspendable, String(id), options as Options)),
     )
+  examples(
+    command,
+    'writ suspend agent maintenance --reason "Until the key is found."',
+    { run: 'writ suspend device press-07', what: 'nothing begins on it, whoever asks' },
+    {
+      run: 'writ suspend approver marta',
+      what: 'stops the person: approvals, and what is asked on that person’s behalf',
+    },
+  )
+}
+
+function addResume(program: Command, act: Act): void {
+  const command = signing(
+    program
+      .command('resume')
+      .description('lift every revoke that stands against something by name')
+      .addArgument(new Argument('<kind>', 'what it is').choices(SUSPENDABLE))
+      .argument('<id>', 'its id'),
+    'Resumed with the command line.',
+  ).action(
+    act((invocation, kind, id, options) => resume(invocation, kind as Suspendable, String(id), options as Options)),
+  )
+  examples(command, 'writ resume agent maintenance')
 }
 
 async function revoke(invocation: Invocation, scope: string, id: string | undefined, options: Options): Promise<void> {
   checkNamed(scope, id)
-  const word: ControlWord = {
+  await using session = await signedSession(await invocation.context(), options)
+  say(invocation, await spread(invocation, session, revokeWord(scope, id, options), options.reason))
+}
+
+function revokeWord(scope: string, id: string | undefined, { quarantine }: Options): ControlWord {
+  return {
     command: 'revoke',
     scope,
     ...(scope !== 'all' && id !== undefined && { id }),
-    ...(options.quarantine === true && { quarantine: true }),
+    ...(quarantine === true && { quarantine: true }),
   }
-  await using session = await operatorSession(await openContext(invocation.home), options.as)
-  say(invocation, await spread(invocation, session, word, options.reason))
+}
+
+async function suspend(invocation: Invocation, kind: Suspendable, named: string, options: Options): Promise<void> {
+  await using session = await signedSession(await invocation.context(), options)
+  const { scope, id } = await suspensionOf(session, kind, named)
+  say(invocation, await spread(invocation, session, revokeWord(scope, id, options), options.reason))
 }
 
 /** `all` has no id, every other scope has one. */
@@ -67,15 +131,42 @@ function checkNamed(scope: string, id: string | undefined): void {
 }
 
 async function lift(invocation: Invocation, what: string, id: string | undefined, options: Options): Promise<void> {
-  await using session = await operatorSession(await openContext(invocation.home), options.as)
+  await using session = await operatorSession(await invocation.context(), options.as)
   await session.reader.control()
   const { standing } = session.authority.control
   const lifted = /^[0-9]+$/.test(what) ? standing.filter(({ seq }) => seq === Number(what)) : named(standing, what, id)
+  await liftAll(invocation, session, lifted, [what, id].filter(Boolean).join(' '), options.reason)
+}
+
+async function resume(invocation: Invocation, kind: Suspendable, named_: string, options: Options): Promise<void> {
+  await using session = await operatorSession(await invocation.context(), options.as)
+  const { scope, id } = await suspensionOf(session, kind, named_)
+  await session.reader.control()
+  const lifted = named(session.authority.control.standing, scope, id)
+  await liftAll(invocation, session, lifted, `${kind} ${named_}`, options.reason)
+}
+
+async function liftAll(
+  invocation: Invocation,
+  session: CosignedSession,
+  lifted: readonly StandingRevoke[],
+  what: string,
+  reason: string,
+): Promise<void> {
   if (lifted.length === 0)
-    throw new Fault('malformed', { message: `No standing revoke is ${[what, id].filter(Boolean).join(' ')}.` })
-  for (const { seq } of lifted) {
-    say(invocation, await spread(invocation, session, { command: 'lift', lifts: seq }, options.reason))
-  }
+    throw withAdvice(
+      new Fault('malformed', { message: `No standing revoke is ${what}.` }),
+      '`writ revocation list` shows what stands, with its sequence.',
+    )
+  const spreads: Spread[] = []
+  for (const { seq } of lifted) spreads.push(await spread(invocation, session, { command: 'lift', lifts: seq }, reason))
+  const last = spreads.at(-1)
+  if (last !== undefined)
+    say(
+      invocation,
+      last,
+      lifted.map(({ seq }) => seq),
+    )
 }
 
 function named(standing: readonly StandingRevoke[], scope: string, id: string | undefined): readonly StandingRevoke[] {
@@ -83,15 +174,22 @@ function named(standing: readonly StandingRevoke[], scope: string, id: string | 
   return standing.filter(({ revoke }) => revoke.scope === scope && (scope === 'all' || revoke.id === id))
 }
 
-function spread({ out }: Invocation, session: Session, word: ControlWord, reason: string): Promise<Spread> {
+function spread({ out }: Invocation, session: CosignedSession, word: ControlWord, reason: string): Promise<Spread> {
   return spreadControl(session, word, reason, (seq, by) => {
     out.note(`recorded as control message ${seq}; effective everywhere by ${by.toLocaleTimeString()}`)
   })
 }
 
-function say({ out }: Invocation, { seq, effectiveBy, confirmed, gateways, running }: Spread): void {
-  out.result({ ok: true, seq, effective_by: effectiveBy.toISOString(), confirmed, gateways, running }, [
+/** `lifted`: the sequences of the revokes that stand no more. */
+function say(
+  { out }: Invocation,
+  { seq, effectiveBy, confirmed, gateways, running }: Spread,
+  lifted?: readonly number[],
+): void {
+  const value = { ok: true, seq, effective_by: effectiveBy.toISOString(), confirmed, gateways, running }
+  out.result({ ...value, ...(lifted !== undefined && { lifted }) }, [
     `${confirmed.length} of ${gateways.length} gateways confirmed${running.length === 0 ? '; nothing it names still runs' : ''}`,
     ...running.map((step) => `  still running: ${step}`),
+    ...(lifted === undefined ? [] : [`lifted ${lifted.join(', ')}`]),
   ])
 }

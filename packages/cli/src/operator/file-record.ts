@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { ask, type Session } from '@writ/agent-sdk'
+import { ask } from '@writ/agent-sdk'
 import { type Command, commandMessage, Fault, type RecordKind, type RecordOf, resultMessage } from '@writ/contracts'
-import { canonicalJson, signMessage } from '@writ/keys'
+import { canonicalJson, digestOf, signMessage } from '@writ/keys'
+import { type CosignedSession, cosign } from './cosigners.ts'
 
 export interface Filing<K extends RecordKind = RecordKind> {
   readonly kind: K
@@ -16,11 +17,11 @@ export interface Filing<K extends RecordKind = RecordKind> {
 const COMMAND_SECONDS = 300
 
 /**
- * Signs a record as this operator's command and has intent-gateway file it. Resolves when it is in force and read back.
+ * Signs a record as this operator's command, with the session's cosigners, and has intent-gateway file it. Resolves when it is in force and read back.
  * Throws the Fault of the refusal: `wrong_version`, `replayed` (a key is registered already), `wrong_role`, `chain_broken`, …
  */
 export async function fileRecord<K extends RecordKind>(
-  session: Session,
+  session: CosignedSession,
   filing: Filing<K>,
 ): Promise<{ readonly version: number }> {
   const iat = Math.floor(Date.now() / 1000)
@@ -43,7 +44,7 @@ export async function fileRecord<K extends RecordKind>(
   }
   const { claims: result } = await ask(session, {
     subject: session.subjects.command(session.id),
-    body: await signMessage(session.signer, commandMessage, claims),
+    body: await signedBody(session, claims),
     from: 'intent-gateway',
     replies: [resultMessage],
   })
@@ -51,9 +52,16 @@ export async function fileRecord<K extends RecordKind>(
   return { version: result.version ?? filing.version }
 }
 
+/** The command and, a line each, what other operators sign under it. */
+async function signedBody({ signer, cosigners = [] }: CosignedSession, claims: Command): Promise<string> {
+  const command = await signMessage(signer, commandMessage, claims)
+  const about = { ...claims, digest: digestOf(command) }
+  return [command, ...(await Promise.all(cosigners.map((cosigner) => cosign(cosigner, about))))].join('\n')
+}
+
 /** Files a record unless the one in force says the same. */
 export async function ensureRecord<K extends RecordKind>(
-  session: Session,
+  session: CosignedSession,
   filing: Omit<Filing<K>, 'version'>,
 ): Promise<{ readonly version: number; readonly filed: boolean }> {
   const { reader, authority } = session

@@ -1,0 +1,169 @@
+import { connectAgent, isFinal, readEnrolment, type Session } from '@writ/agent-sdk'
+import { Fault, INTENT_STATES, type IntentState } from '@writ/contracts'
+import { type Command, Option } from 'commander'
+import { withAdvice } from '../advice.ts'
+import { connectSession } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
+import { examples } from '../help.ts'
+import { agentPackage } from '../intents/agent-package.ts'
+import { cancelIntent } from '../intents/cancel-intent.ts'
+import { lineOfEvent, lineOfStatus, stateOf } from '../intents/lines-of-intent.ts'
+import { type ListedIntent, listIntents } from '../intents/list-intents.ts'
+import { pollIntents } from '../intents/poll-intents.ts'
+import { watchIntents } from '../intents/watch-intents.ts'
+import type { Act, Invocation } from '../invocation.ts'
+import { wholeNumber } from '../options.ts'
+import { styled } from '../terminal/style.ts'
+import { linesOf } from './submit-intent.ts'
+
+interface Options {
+  readonly agent?: string
+  readonly as?: string
+  readonly limit: number
+  readonly state?: IntentState
+  readonly wait?: boolean
+}
+
+const AGENT = 'the agent whose intent it is: its id, or its package’s folder (default: the context’s)'
+
+export function addStatusCommand(group: Command, act: Act): void {
+  const command = group
+    .command('status <intent-id>')
+    .description('the current status of an intent')
+    .option('--agent <id>', AGENT)
+    .action(act((invocation, id, options) => status(invocation, String(id), options as Options)))
+  examples(command, 'writ intent status 5f2c6c1e-… --agent maintenance')
+}
+
+async function status({ out, context }: Invocation, intentId: string, { agent: of }: Options): Promise<void> {
+  await using agent = await connectAgent({ enrolment: await agentPackage(context, of) })
+  const found = await agent.status(intentId)
+  if (found === undefined)
+    throw withAdvice(
+      new Fault('unavailable', { message: `Nothing is known of the intent ${intentId}.` }),
+      '`writ intent list` shows the intents that are known.',
+    )
+  out.result({ ok: true, status: found }, linesOf({ status: found, outcomes: [] }))
+}
+
+export function addIntentListCommand(group: Command, act: Act): void {
+  const command = group
+    .command('list')
+    .alias('ls')
+    .description('intents with their latest status, the one that changed last first')
+    .option('--agent <id>', 'of this agent alone')
+    .addOption(new Option('--state <state>', 'in this state alone').choices(INTENT_STATES))
+    .option('--limit <n>', 'at most this many', wholeNumber, 50)
+    .option('--as <dir>', 'enrolment package of the operator or agent who asks (default: the context’s)')
+    .action(act((invocation, options) => listCommand(invocation, options as Options)))
+  examples(command, 'writ intent list', 'writ intent list --agent maintenance --state needs_approval')
+}
+
+async function listCommand(invocation: Invocation, { agent, as, limit, state }: Options): Promise<void> {
+  await using session = await askingSession(invocation, as)
+  const all = await listIntents(session, agent, state === undefined ? limit : Infinity)
+  const items = all.filter((item) => state === undefined || item.status.state === state).slice(0, limit)
+  invocation.out.table(
+    { ok: true, items },
+    {
+      columns: [
+        { title: 'INTENT' },
+        { title: 'AGENT', shrinks: true },
+        { title: 'STATE' },
+        { title: 'SINCE' },
+        { title: 'STEPS', shrinks: true },
+        { title: 'REASON', shrinks: true },
+      ],
+      rows: items.map(rowOf),
+      none: 'No intent is known.',
+    },
+  )
+}
+
+function rowOf({ agent_id = '–', status: { intent_id, state, iat, steps, reasons } }: ListedIntent) {
+  return [
+    styled('bold', intent_id),
+    agent_id,
+    stateOf(state),
+    new Date(iat * 1000).toISOString(),
+    steps.map(({ device_id, state: each }) => `${device_id} ${each}`).join(', '),
+    reasons.map(({ code }) => code).join(', '),
+  ]
+}
+
+/** Connected as the operator or agent of the context, or of another package. */
+async function askingSession({ context }: Invocation, as: string | undefined): Promise<Session> {
+  if (as !== undefined) return connectSession(as)
+  const { enrolment, keyFile } = await context()
+  return connectSession(enrolment, keyFile)
+}
+
+export function addCancelCommand(group: Command, act: Act): void {
+  const command = group
+    .command('cancel <intent-id>')
+    .description('ask for an intent to be cancelled: steps that have begun run on')
+    .option('--agent <id>', AGENT)
+    .option('--wait', 'follow it to its end')
+    .action(act((invocation, id, options) => cancel(invocation, String(id), options as Options)))
+  examples(command, 'writ intent cancel 5f2c6c1e-… --agent maintenance --wait')
+}
+
+async function cancel(invocation: Invocation, intentId: string, { agent, wait }: Options): Promise<void> {
+  const { out, context, fail } = invocation
+  const folder = await agentPackage(context, agent)
+  const before = await cancelIntent(folder, intentId)
+  const about = { intent_id: intentId, intent_digest: before.intent_digest }
+  if (wait !== true) {
+    out.result({ ok: true, ...about }, [`${intentId}  asked to be cancelled`])
+    return
+  }
+  await using session = await connectSession(folder)
+  for await (const event of watchIntents(session, intentId, invocation.untilInterrupted())) {
+    if (event.type !== 'status') continue
+    const ended = event.status
+    if (ended.n > before.n) out.note(lineOfStatus(ended))
+    if (!isFinal(ended)) continue
+    out.result({ ok: ended.state === 'cancelled', ...about, status: ended }, linesOf({ status: ended, outcomes: [] }))
+    if (ended.state !== 'cancelled') fail(EXIT.notSucceeded)
+  }
+}
+
+export function addWatchCommand(group: Command, act: Act): void {
+  const command = group
+    .command('watch [intent-id]')
+    .description('intents as they move, a line a step, until Ctrl-C or the intent’s end')
+    .option('--agent <id>', 'the agent: its id, or its package’s folder; as an operator, everybody when absent')
+    .action(
+      act((invocation, intentId, options) => watch(invocation, intentId as string | undefined, options as Options)),
+    )
+  examples(
+    command,
+    { run: 'writ intent watch --agent maintenance', what: 'live, with each step as its gateway signed it' },
+    {
+      run: 'writ intent watch 5f2c6c1e-… --agent maintenance',
+      what: 'ends with the intent: 0 when it succeeded, else 5',
+    },
+    {
+      run: 'writ intent watch --json | jq -r .status.state',
+      what: 'everybody’s, as an operator: one JSON document a line',
+    },
+  )
+}
+
+async function watch(invocation: Invocation, intentId: string | undefined, { agent }: Options): Promise<void> {
+  const { out, context, fail } = invocation
+  const { enrolment, keyFile } = agent === undefined ? await context() : { enrolment: undefined, keyFile: undefined }
+  const isOperator = enrolment !== undefined && (await readEnrolment(enrolment)).kind === 'operator'
+  if (isOperator && intentId === undefined) {
+    await using session = await connectSession(enrolment, keyFile)
+    for await (const found of pollIntents(session, undefined, invocation.untilInterrupted()))
+      out.item({ type: 'status', status: found }, lineOfStatus(found))
+    return
+  }
+  await using session = await connectSession(await agentPackage(context, agent))
+  for await (const event of watchIntents(session, intentId, invocation.untilInterrupted())) {
+    out.item(event, lineOfEvent(event))
+    if (intentId === undefined || event.type !== 'status' || !isFinal(event.status)) continue
+    if (event.status.state !== 'succeeded') fail(EXIT.notSucceeded)
+  }
+}

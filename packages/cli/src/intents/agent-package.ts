@@ -1,0 +1,31 @@
+import { existsSync } from 'node:fs'
+import { readEnrolment } from '@writ/agent-sdk'
+import { Fault } from '@writ/contracts'
+import { withAdvice } from '../advice.ts'
+import { type Context, identityFolder } from '../context.ts'
+
+/**
+ * The enrolment package of the agent that a command speaks for: a folder, the id of one that `create` made, or the context's own when
+ * that is an agent's.
+ */
+export async function agentPackage(context: () => Promise<Context>, agent: string | undefined): Promise<string> {
+  if (agent !== undefined && existsSync(agent)) return agent
+  const found = await context()
+  if (agent === undefined) return ownPackage(found)
+  const folder = found.home === undefined ? undefined : identityFolder(found, 'agent', agent)
+  if (folder !== undefined && existsSync(folder)) return folder
+  const looked = folder === undefined ? agent : `${agent} nor ${folder}`
+  throw withAdvice(
+    new Fault('unknown_agent', { message: `No enrolment package for ${agent}: neither ${looked} is a folder.` }),
+    'Name the package’s folder, or make one: writ agent create --help.',
+  )
+}
+
+async function ownPackage({ name, enrolment }: Context): Promise<string> {
+  const { kind, id } = await readEnrolment(enrolment)
+  if (kind === 'agent') return enrolment
+  throw withAdvice(
+    new Fault('malformed', { message: `Which agent? The context ${name} is ${kind} ${id}’s.` }),
+    'Name it with --agent: its id, or the folder of its enrolment package.',
+  )
+}
