@@ -4,6 +4,8 @@ export * from './core/index.ts'
 export * from './documents/index.ts'
 // The Merkle log in a store.
 export * from './log/index.ts'
+// The auditor's side: reading what a log says, each entry verified.
+export * from './read/index.ts'
 // The source side: what every service and gateway records with.
 export * from './source/index.ts'
 // The auditor's side: verifying a log from its files and pins alone.

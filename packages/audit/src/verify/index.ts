@@ -1,5 +1,6 @@
 export { entriesAbout, type FoundEntry, findEntries } from './entries-about.ts'
+export { epochsHere } from './epochs.ts'
 export type { Pins } from './key-ring.ts'
 export { directoryReader, type LogReader } from './log-reader.ts'
 export { type Finding, VERDICTS, type Verdict, type Where } from './verdicts.ts'
-export { type LogVerification, type VerifyOptions, verifyLog } from './verify-log.ts'
+export { type LogVerification, type VerifyOptions, type VerifyProgress, verifyLog } from './verify-log.ts'

@@ -16,7 +16,7 @@ import { Evidence, type PlacedEvent } from './evidence.ts'
 import { type FoundKey, KeyRing, type Pins } from './key-ring.ts'
 import { keysOf, misfit } from './misfit.ts'
 import { type OpenedEntry, openEntry } from './open-entry.ts'
-import { maySay } from './roles.ts'
+import { mayHaveSaid } from './roles.ts'
 import { EVENT_SLOTS, SourceChains } from './source-chains.ts'
 import type { Findings, Where } from './verdicts.ts'
 
@@ -164,7 +164,7 @@ export class Judge {
     this.events += claims.events.length
     for (const [slot, event] of claims.events.entries()) {
       const place = { role, source, position: seq * EVENT_SLOTS + slot, where, iat }
-      if (!this.#mayHaveSaid(event, role, instance)) {
+      if (!mayHaveSaid(event, role, instance)) {
         const message = `${source} said ${event.type}, which is not its to say.`
         this.#options.findings.add('out_of_role', where, message)
         continue
@@ -178,13 +178,6 @@ export class Judge {
     const name = `${id} ${kid}`
     const before = this.#lastUse.get(name)
     if (before === undefined || before.iat < iat) this.#lastUse.set(name, { id, kid, iat, where: { ...where, kid } })
-  }
-
-  #mayHaveSaid(event: AuditEvent, role: string, instance: string): boolean {
-    if (!maySay(role, event.type)) return false
-    const sealed = event.documents?.some(({ jwe }) => jwe !== undefined) ?? false
-    if (sealed && role !== 'intent-gateway') return false
-    return role !== 'gateway' || event.gateway_id === undefined || event.gateway_id === instance
   }
 
   /** What an event says about keys, chains and logs. Its documents were checked before. */

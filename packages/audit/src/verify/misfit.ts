@@ -1,11 +1,17 @@
 import {
+  type Approval,
   type AuditEvent,
+  approvalMessage,
   type Command,
+  type Control,
   commandMessage,
+  controlMessage,
   type Decision,
   decisionMessage,
   type Intent,
   intentMessage,
+  type Outcome,
+  outcomeMessage,
   type PublicJwk,
   type Redeem,
   redeemMessage,
@@ -14,16 +20,40 @@ import { publicJwk, thumbprint, type Unverified } from '@writ/keys'
 
 /** Why a document that verified is not about what its event says; undefined where it is. */
 export function misfit(event: AuditEvent, { message, jws, claims }: Unverified): string | undefined {
-  if (event.type === 'record.filed' && message.typ === commandMessage.typ) return ofRecord(event, claims as Command)
-  if (event.type === 'token.redeemed' && message.typ === redeemMessage.typ) return ofRedeem(event, claims as Redeem)
-  if (event.type === 'policy.decided' && message.typ === decisionMessage.typ)
+  const { typ } = message
+  const { type } = event
+  if (type === 'record.filed' && typ === commandMessage.typ) return ofRecord(event, claims as Command)
+  if (type === 'token.redeemed' && typ === redeemMessage.typ) return ofRedeem(event, claims as Redeem)
+  if (type === 'policy.decided' && typ === decisionMessage.typ)
     return (claims as Decision).intent_digest === event.intent_digest ? undefined : 'is about another intent'
-  if (event.type === 'intent.accepted' && message.typ === intentMessage.typ) {
-    const { iss, jti } = claims as Intent
-    const same = jws.digest === event.intent_digest && iss === event.agent_id && jti === event.intent_id
-    return same ? undefined : 'is another intent'
-  }
+  if ((type === 'intent.accepted' || type === 'intent.refused') && typ === intentMessage.typ)
+    return ofIntent(event, claims as Intent, jws.digest)
+  if (type === 'approval.given' && typ === approvalMessage.typ) return ofApproval(event, claims as Approval)
+  if (type === 'control.applied' && typ === controlMessage.typ)
+    return (claims as Control).command === event.detail?.['command'] ? undefined : 'is another command'
+  if (type.startsWith('action.') && typ === outcomeMessage.typ) return ofOutcome(event, claims as Outcome)
   return undefined
+}
+
+function ofIntent(event: AuditEvent, { iss, jti }: Intent, digest: string): string | undefined {
+  const same = digest === event.intent_digest && iss === event.agent_id && jti === event.intent_id
+  return same ? undefined : 'is another intent'
+}
+
+function ofApproval({ intent_digest, detail }: AuditEvent, approval: Approval): string | undefined {
+  if (approval.intent_digest !== intent_digest) return 'is about another intent'
+  return approval.verdict === detail?.['verdict'] ? undefined : 'says something else'
+}
+
+function ofOutcome(event: AuditEvent, outcome: Outcome): string | undefined {
+  const same =
+    outcome.iss === event.gateway_id &&
+    outcome.intent_digest === event.intent_digest &&
+    outcome.plan_id === event.plan_id &&
+    outcome.device_id === event.device_id &&
+    outcome.step_id === event.detail?.['step_id']
+  if (!same) return 'is about another step'
+  return event.type === `action.${outcome.state}` ? undefined : 'says that it ended otherwise'
 }
 
 function ofRecord({ detail }: AuditEvent, { kind, id, version, record }: Command): string | undefined {

@@ -1,4 +1,4 @@
-import type { EventType, ServiceRole } from '@writ/contracts'
+import type { AuditEvent, EventType, ServiceRole } from '@writ/contracts'
 
 type Role = ServiceRole | 'gateway'
 
@@ -22,7 +22,15 @@ const SPEAKERS: Readonly<Partial<Record<EventType, readonly Role[]>>> = {
   'log.opened': ['audit-sink'],
 }
 
-export function maySay(role: string, type: EventType): boolean {
+function maySay(role: string, type: EventType): boolean {
   const speakers: readonly string[] | undefined = SPEAKERS[type]
   return speakers === undefined || speakers.includes(role)
+}
+
+/** Whether an event is its source's to say: by its type, by the sealed documents that intent-gateway alone records, by the gateway it names. */
+export function mayHaveSaid(event: AuditEvent, role: string, instance: string): boolean {
+  if (!maySay(role, event.type)) return false
+  const sealed = event.documents?.some(({ jwe }) => jwe !== undefined) ?? false
+  if (sealed && role !== 'intent-gateway') return false
+  return role !== 'gateway' || event.gateway_id === undefined || event.gateway_id === instance
 }

@@ -3,6 +3,7 @@ import { sha256 } from '@writ/keys'
 import { parseOrigin } from '../core/epoch.ts'
 import { verifiersFor } from '../core/log-verifier.ts'
 import { formatVkey, type NoteVerifier } from '../core/note.ts'
+import { TILE_WIDTH } from '../core/tiles.ts'
 import { blobKey, checkpointKey, vkeyKey } from '../log/log-keys.ts'
 import type { SubjectKeyOf } from './check-document.ts'
 import type { LogPlace } from './checkpoints.ts'
@@ -29,6 +30,16 @@ export interface VerifyOptions {
   readonly known?: readonly Uint8Array[]
   /** Nothing is on its way into the log any more: the newest effects must have their evidence too. */
   readonly complete?: boolean
+  /** Told after every 256 entries, and of each log when it was read. It must not throw. */
+  readonly onProgress?: (progress: VerifyProgress) => void
+}
+
+export interface VerifyProgress {
+  /** Origin of the log that is being read. */
+  readonly origin: string
+  /** Entries of it that were read and judged, of `size`. */
+  readonly entries: number
+  readonly size: number
 }
 
 export interface LogVerification {
@@ -82,7 +93,7 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   for (const log of logs.length === 0 ? [origin] : logs) {
     findings.log = log === origin ? undefined : log
     const place = { reader, origin: log, verifiers: verifiersFor(log, vkeys), findings }
-    reads.push(await readLog(place, judge, log === origin ? (options.known ?? []) : []))
+    reads.push(await readLog(place, judge, options, log === origin ? (options.known ?? []) : []))
   }
   findings.log = undefined
   const complete = options.complete ?? false
@@ -93,11 +104,22 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   return result(origin, reads, judge, findings, waiting)
 }
 
-async function readLog(place: LogPlace, judge: Judge, known: readonly Uint8Array[]): Promise<Read> {
+async function readLog(
+  place: LogPlace,
+  judge: Judge,
+  { onProgress }: VerifyOptions,
+  known: readonly Uint8Array[],
+): Promise<Read> {
   const walk = await LogWalk.open(place, known)
   const { log } = place.findings
-  const epoch: Epoch = { ...(log !== undefined && { log }), size: walk.size, entryAt: (index) => walk.entryAt(index) }
-  for await (const { index, entry } of walk.entries()) await judge.entry(epoch, index, entry)
+  const { size } = walk
+  const epoch: Epoch = { ...(log !== undefined && { log }), size, entryAt: (index) => walk.entryAt(index) }
+  const tell = (entries: number): void => onProgress?.({ origin: place.origin, entries, size })
+  for await (const { index, entry } of walk.entries()) {
+    await judge.entry(epoch, index, entry)
+    if ((index + 1) % TILE_WIDTH === 0) tell(index + 1)
+  }
+  tell(size)
   await checkVkey(place)
   return { walk, epoch }
 }

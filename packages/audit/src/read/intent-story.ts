@@ -1,0 +1,198 @@
+import {
+  type Approval,
+  approvalMessage,
+  type Decision,
+  decisionMessage,
+  type Intent,
+  intentMessage,
+  type JsonObject,
+  type Message,
+  type Outcome,
+  outcomeMessage,
+  type ReasonCode,
+} from '@writ/contracts'
+import { type ChainEvent, inChainOrder } from './chain-order.ts'
+import type { ReadEntry, ReadEvent } from './read-entry.ts'
+
+/** What the log shows of one step of an intent. */
+export interface StepStory {
+  readonly plan_id: string
+  readonly step_id: string
+  readonly device_id: string
+  readonly gateway_id: string
+  /** `redeemed`: the gateway may have begun, and nothing says that it did. */
+  readonly state: 'redeemed' | 'started' | 'succeeded' | 'failed' | 'refused' | 'aborted' | 'unknown'
+  readonly reasons: readonly ReasonCode[]
+  /** As the gateway signed it; absent where that is sealed. */
+  readonly outcome?: Outcome
+}
+
+export interface DecisionStory {
+  readonly outcome: Decision['outcome']
+  readonly policy: Decision['policy']
+  readonly digest: string
+  readonly reasons: Decision['reasons']
+  readonly obligations: Decision['obligations']
+}
+
+export interface ApprovalStory {
+  /** Pseudonym. */
+  readonly user: string
+  readonly verdict: string
+  /** As the approver signed it; absent where that is sealed. */
+  readonly approval?: Approval
+}
+
+/** What the log shows of an intent, from request to outcome. Everything in it but `events` comes from verified entries alone. */
+export interface IntentStory {
+  readonly digest: string
+  readonly intent_id?: string
+  readonly agent_id?: string
+  /** On whose behalf: a pseudonym. */
+  readonly user?: string
+  readonly action?: string
+  /** As the agent signed it; absent where that is sealed. */
+  readonly intent?: Intent
+  readonly decisions: readonly DecisionStory[]
+  readonly approvals: readonly ApprovalStory[]
+  readonly steps: readonly StepStory[]
+  /**
+   * How it ended, as far as the log shows: by what intent-gateway said of it, else by its steps. `open`: nothing says that it ended.
+   */
+  readonly state:
+    | 'open'
+    | 'succeeded'
+    | 'partial'
+    | 'failed'
+    | 'denied'
+    | 'expired'
+    | 'cancelled'
+    | 'revoked'
+    | 'unknown'
+  /** Why, where it was refused. */
+  readonly reasons: readonly ReasonCode[]
+  /** All of it in the order of its chain, also what is not verified. */
+  readonly events: readonly ChainEvent[]
+  /** By the earliest event's source. */
+  readonly at: string
+  /** Every entry in it is verified. */
+  readonly verified: boolean
+}
+
+const ENDS = ['succeeded', 'failed', 'aborted', 'refused', 'unknown', 'started'] as const
+const REFUSALS = ['denied', 'expired', 'cancelled', 'revoked', 'failed'] as const
+
+/** Tells an intent from its entries. */
+export function intentStory(digest: string, entries: readonly ReadEntry[]): IntentStory {
+  const events = inChainOrder(
+    entries.flatMap((entry) =>
+      entry.events.filter(({ event }) => event.intent_digest === digest).map((read) => ({ entry, read })),
+    ),
+  )
+  const believed = events.filter(({ entry }) => entry.doubts.length === 0).map(({ read }) => read)
+  const say = <K extends 'intent_id' | 'agent_id' | 'user' | 'intent'>(name: K): string | undefined =>
+    believed.find(({ event }) => event[name] !== undefined)?.event[name]
+  const intent = openOf(believed, intentMessage)[0] as Intent | undefined
+  const steps = stepsOf(believed)
+  const times = events.map(({ read }) => read.event.timestamp).sort()
+  return {
+    digest,
+    ...given('intent_id', say('intent_id')),
+    ...given('agent_id', say('agent_id')),
+    ...given('user', say('user')),
+    ...given('action', say('intent')),
+    ...given('intent', intent),
+    decisions: decisionsOf(believed),
+    approvals: approvalsOf(believed),
+    steps,
+    state: stateOf(believed, steps, intent),
+    reasons: believed.find(({ event }) => event.type === 'intent.refused')?.event.reasons ?? [],
+    events,
+    at: times[0] ?? '',
+    verified: events.every(({ entry }) => entry.doubts.length === 0),
+  }
+}
+
+/** Claims of the open documents of a type, each once, in the order of the events. */
+function openOf(events: readonly ReadEvent[], { typ }: Pick<Message, 'typ'>): readonly JsonObject[] {
+  const found = new Map<string, JsonObject>()
+  for (const { documents } of events)
+    for (const document of documents)
+      if (document.typ === typ && document.claims !== undefined) found.set(document.digest, document.claims)
+  return [...found.values()]
+}
+
+function decisionsOf(events: readonly ReadEvent[]): readonly DecisionStory[] {
+  const found = new Map<string, DecisionStory>()
+  for (const { event, documents } of events)
+    for (const { typ, digest, claims } of documents) {
+      if (event.type !== 'policy.decided' || typ !== decisionMessage.typ || claims === undefined) continue
+      const { outcome, policy, reasons, obligations } = claims as Decision
+      if (!found.has(digest)) found.set(digest, { outcome, policy, digest, reasons, obligations })
+    }
+  return [...found.values()]
+}
+
+function approvalsOf(events: readonly ReadEvent[]): readonly ApprovalStory[] {
+  const found = new Map<string, ApprovalStory>()
+  for (const { event, documents } of events) {
+    if (event.type !== 'approval.given') continue
+    const document = documents.find(({ typ }) => typ === approvalMessage.typ)
+    const user = event.approved_by?.[0] ?? ''
+    const verdict = String(event.detail?.['verdict'])
+    found.set(document?.digest ?? event.event_id, {
+      user,
+      verdict,
+      ...given('approval', document?.claims as Approval | undefined),
+    })
+  }
+  return [...found.values()]
+}
+
+function stepsOf(events: readonly ReadEvent[]): readonly StepStory[] {
+  const names = new Map<string, ReadEvent[]>()
+  for (const read of events) {
+    const { plan_id, detail, type } = read.event
+    const step = detail?.['step_id']
+    if (plan_id === undefined || typeof step !== 'string') continue
+    if (type !== 'token.redeemed' && !type.startsWith('action.')) continue
+    const name = `${plan_id}/${step}`
+    names.set(name, [...(names.get(name) ?? []), read])
+  }
+  return [...names.values()].map(stepOf)
+}
+
+function stepOf(events: readonly ReadEvent[]): StepStory {
+  const { plan_id = '', detail, gateway_id = '' } = events[0]?.event ?? {}
+  const state = ENDS.find((end) => events.some(({ event }) => event.type === `action.${end}`)) ?? 'redeemed'
+  const own = events.filter(({ event }) => event.type === `action.${state}`)
+  const outcome = openOf(own, outcomeMessage)[0] as Outcome | undefined
+  return {
+    plan_id,
+    step_id: String(detail?.['step_id']),
+    device_id: events.find(({ event }) => event.device_id !== undefined)?.event.device_id ?? '',
+    gateway_id,
+    state,
+    reasons: [...new Set(own.flatMap(({ event }) => event.reasons ?? []))],
+    ...given('outcome', outcome),
+  }
+}
+
+function stateOf(
+  events: readonly ReadEvent[],
+  steps: readonly StepStory[],
+  intent: Intent | undefined,
+): IntentStory['state'] {
+  const refusal = events.find(({ event }) => event.type === 'intent.refused')?.event
+  if (refusal !== undefined) return REFUSALS.find((state) => state === refusal.detail?.['state']) ?? 'denied'
+  const states = steps.map(({ state }) => state)
+  const planned = Math.max(intent?.targets.length ?? 0, steps.length)
+  if (states.length === 0 || states.some((state) => state === 'started' || state === 'redeemed')) return 'open'
+  if (states.includes('unknown')) return 'unknown'
+  if (states.length === planned && states.every((state) => state === 'succeeded')) return 'succeeded'
+  return states.includes('succeeded') ? 'partial' : 'failed'
+}
+
+function given<N extends string, T>(name: N, value: T | undefined): { readonly [M in N]?: T } {
+  return value === undefined ? {} : ({ [name]: value } as { readonly [M in N]?: T })
+}
