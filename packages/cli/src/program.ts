@@ -7,6 +7,7 @@ import { addCredentialsCommands } from './commands/credentials-commands.ts'
 import { addIdentityCommands } from './commands/identity-commands.ts'
 import { addIntentCommands } from './commands/intent-commands.ts'
 import { addPlaneCommands } from './commands/plane-commands.ts'
+import { addPolicyCommands } from './commands/policy-commands.ts'
 import { addRevocationCommands } from './commands/revocation-commands.ts'
 import { addTokenCommands } from './commands/token-commands.ts'
 import { contextOf } from './context.ts'
@@ -25,6 +26,7 @@ const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addCredentialsCommands,
   addIntentCommands,
   addTokenCommands,
+  addPolicyCommands,
   addAuditCommands,
   addPlaneCommands,
   addContextCommands,

@@ -4,7 +4,7 @@ import { answerRpc, bootService, noteSpan, Teardown } from '@writ/service-kit'
 import { keepPolicyLoaded } from './adapters/policy-loader.ts'
 import type { Config } from './config.ts'
 import { decide } from './handlers/decide.ts'
-import { decisionCounter } from './metrics.ts'
+import { activePolicyGauge, decisionCounter } from './metrics.ts'
 import type { Clock, Evaluators } from './ports.ts'
 
 export interface Overrides {
@@ -51,7 +51,13 @@ export async function startPolicyEvaluator(config: Config, overrides: Overrides 
   )
   const { inFlightMax } = config
   await answerRpc({ bus, region, log, queue: 'policy-evaluator', inFlightMax }, decideRpc, handler)
-  const loader = teardown.use(keepPolicyLoaded(authority, published, (problem, err) => log.error({ err }, problem)))
+  const loader = teardown.use(
+    keepPolicyLoaded(authority, {
+      evaluators: published,
+      active: activePolicyGauge(context.metrics),
+      report: (problem, err) => log.error({ err }, problem),
+    }),
+  )
   context.health.check('policy', () => loader.problem)
   teardown.use(context.health.open())
   const running = teardown.release()

@@ -5,7 +5,7 @@ import { type GoldenDecision, goldenOf } from '../bundle/golden.ts'
 export function readGoldenFile(path: string, bytes: Uint8Array): GoldenDecision {
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-    return goldenOf({ [path]: JSON.parse(text) }).get(path) as GoldenDecision
+    return goldenOf({ [path]: JSON.parse(text) as unknown }).get(path) as GoldenDecision
   } catch (cause) {
     throw new Fault('malformed', { message: `${path} is no golden decision: {"input": {…}, "expect": {…}}.`, cause })
   }

@@ -1,4 +1,4 @@
-import type { Authority } from '@writ/authority'
+import type { Authority, FiledRecord } from '@writ/authority'
 import type { EvaluatorCache } from '@writ/policy'
 
 export interface PolicyLoader extends AsyncDisposable {
@@ -8,21 +8,26 @@ export interface PolicyLoader extends AsyncDisposable {
 
 const LOOK_EVERY_MS = 1000
 
+export interface PolicyLoaderOptions {
+  readonly evaluators: EvaluatorCache
+  /** Told of each version once its bundle is loaded: every decision from then on is under it, or a later one. */
+  readonly active: (policy: FiledRecord<'policy'>) => void
+  readonly report: (problem: string, error?: unknown) => void
+}
+
 /** Loads the bundle of a new `policy/active` before the first decision needs it, and says when it cannot. */
-export function keepPolicyLoaded(
-  { trust }: Authority,
-  evaluators: EvaluatorCache,
-  report: (problem: string, error?: unknown) => void,
-): PolicyLoader {
-  let loaded: string | undefined
+export function keepPolicyLoaded({ trust }: Authority, options: PolicyLoaderOptions): PolicyLoader {
+  const { evaluators, active, report } = options
+  let loaded: number | undefined
   let problem: string | undefined
   const look = async (): Promise<void> => {
     const policy = trust.record('policy', 'active')
-    if (policy === undefined || policy.record.bundle_sha256 === loaded) return
+    if (policy === undefined || policy.version === loaded) return
     try {
       await evaluators.get(policy.record.bundle_sha256)
-      loaded = policy.record.bundle_sha256
+      loaded = policy.version
       problem = undefined
+      active(policy)
     } catch (error) {
       if (problem === undefined) report('the active policy cannot be used', error)
       problem = error instanceof Error ? error.message : 'The active policy cannot be used.'
