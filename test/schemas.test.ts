@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
@@ -12,6 +12,7 @@ import {
   SERVICE_ROLES,
 } from '@writ/contracts'
 import { describe, expect, test } from 'vitest'
+import { messageTable } from '../scripts/message-table.js'
 import { validates } from './support/json-schema.ts'
 
 const folder = fileURLToPath(new URL('../packages/contracts/schemas', import.meta.url))
@@ -114,5 +115,22 @@ describe('the JSON Schemas in packages/contracts/schemas', () => {
     }
     expect(accepts('enrolment.json', enrolment)).toBe(Enrolment.safeParse(enrolment).success)
     expect(accepts('enrolment.json', enrolment)).toBe(true)
+  })
+})
+
+describe('docs/clients.md', () => {
+  const root = fileURLToPath(new URL('..', import.meta.url))
+  const guide = readFileSync(join(root, 'docs/clients.md'), 'utf8')
+
+  test('has the table of messages that the definitions make', () => {
+    expect(guide).toContain(`<!-- messages -->\n${messageTable()}\n<!-- /messages -->`)
+  })
+
+  test('names files that exist', () => {
+    const named = [...guide.matchAll(/`((?:test|packages)\/[\w./-]+)`|\]\(([^)#]+)\)/g)].map(([, path, link]) =>
+      path === undefined ? join(root, 'docs', link ?? '') : join(root, path),
+    )
+    expect(named.length).toBeGreaterThan(30)
+    expect(named.filter((path) => !existsSync(path))).toEqual([])
   })
 })
