@@ -1,3 +1,4 @@
+export { Fault, isFault, type JsonObject, type Outcome, type ReasonCode, type Status } from '@writ/contracts'
 export { type Agent, connectAgent, type IntentRequest, type SubmittedIntent } from './agent.ts'
 export { type AskOptions, ask } from './ask.ts'
 export { type FinishedIntent, isFinal, statusIdsOf } from './follow-intent.ts'

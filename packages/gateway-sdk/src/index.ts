@@ -1,3 +1,4 @@
+export { Fault, isFault, type JsonObject, type ReasonCode } from '@writ/contracts'
 export { type ActionContext, ActionFailed, type ActionHandler } from './action.ts'
 export type { Clock } from './clock.ts'
 export type { Gateway, GatewayOptions, GatewayStatus } from './gateway.ts'
