@@ -1,5 +1,12 @@
 import { dirname, join, resolve } from 'node:path'
-import { openSession, readEnrolment, type Session } from '@writ/agent-sdk'
+import {
+  type Agent,
+  connectAgent,
+  openSession,
+  readEnrolment,
+  type Session,
+  type SessionOptions,
+} from '@writ/agent-sdk'
 import { type Enrolment, Fault } from '@writ/contracts'
 import { openPlane, type Plane } from '@writ/plane'
 import { withAdvice } from './advice.ts'
@@ -81,20 +88,28 @@ export async function operatorSession(
   return { ...(await connectSession(folder, keyFile)), cosigners }
 }
 
+/** Connects with an enrolment package. Throws Fault `unavailable` that says whether NATS does not answer or does not take the login. */
+export function connectSession(folder: string, keyFile?: string): Promise<Session> {
+  return connected(folder, (options) => openSession({ ...options, ...(keyFile !== undefined && { keyFile }) }))
+}
+
+/** As `connectSession`, for what only agents do. */
+export function agentSession(folder: string): Promise<Agent> {
+  return connected(folder, connectAgent)
+}
+
 const CONNECT_WITHIN_MS = 5000
 
-/** Connects with an enrolment package. Throws Fault `unavailable` that says whether NATS does not answer or does not take the login. */
-export async function connectSession(folder: string, keyFile?: string): Promise<Session> {
+async function connected<T>(folder: string, open: (options: SessionOptions) => Promise<T>): Promise<T> {
   const enrolment = await readEnrolment(folder)
   let last: unknown
   try {
-    return await openSession({
+    return await open({
       enrolment: folder,
       connectWithinMs: CONNECT_WITHIN_MS,
       onStatus: (status) => {
         if (status.type === 'error') last = status.error
       },
-      ...(keyFile !== undefined && { keyFile }),
     })
   } catch (cause) {
     if (cause instanceof Fault) throw cause

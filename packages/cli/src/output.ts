@@ -72,7 +72,7 @@ export function output(json: boolean, { out, err, env }: Streams): Output {
     },
     error: (error) => {
       const { code, message } = reasonOf(error)
-      const why = code === 'internal' && error instanceof Error ? `${message} (${error.message})` : message
+      const why = code === 'internal' && error instanceof Error ? `Something unexpected: ${error.message}` : message
       err.write(failure(json, errColours, { code, message: why, next: adviceFor(error) }))
     },
   }

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { addAuditCommands } from './commands/audit-commands.ts'
+import { addCompletionCommand } from './commands/completion-commands.ts'
 import { addContextCommands } from './commands/context-commands.ts'
 import { addCredentialsCommands } from './commands/credentials-commands.ts'
 import { addIdentityCommands } from './commands/identity-commands.ts'
@@ -9,6 +10,7 @@ import { addIntentCommands } from './commands/intent-commands.ts'
 import { addPlaneCommands } from './commands/plane-commands.ts'
 import { addPolicyCommands } from './commands/policy-commands.ts'
 import { addRevocationCommands } from './commands/revocation-commands.ts'
+import { addStatusCommands } from './commands/status-commands.ts'
 import { addTokenCommands } from './commands/token-commands.ts'
 import { contextOf } from './context.ts'
 import { type Chosen, chooseContext } from './contexts/choose-context.ts'
@@ -28,8 +30,10 @@ const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addTokenCommands,
   addPolicyCommands,
   addAuditCommands,
+  addStatusCommands,
   addPlaneCommands,
   addContextCommands,
+  addCompletionCommand,
 ]
 
 interface Globals {

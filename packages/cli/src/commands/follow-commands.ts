@@ -1,8 +1,8 @@
-import { connectAgent, isFinal, readEnrolment, type Session } from '@writ/agent-sdk'
+import { isFinal, readEnrolment, type Session } from '@writ/agent-sdk'
 import { Fault, INTENT_STATES, type IntentState } from '@writ/contracts'
 import { type Command, Option } from 'commander'
 import { withAdvice } from '../advice.ts'
-import { connectSession } from '../context.ts'
+import { agentSession, connectSession } from '../context.ts'
 import { EXIT } from '../exit-codes.ts'
 import { examples } from '../help.ts'
 import { agentPackage } from '../intents/agent-package.ts'
@@ -14,6 +14,7 @@ import { watchIntents } from '../intents/watch-intents.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { wholeNumber } from '../options.ts'
 import { styled } from '../terminal/style.ts'
+import { timeText } from '../terminal/time-text.ts'
 import { linesOf } from './submit-intent.ts'
 
 interface Options {
@@ -36,7 +37,7 @@ export function addStatusCommand(group: Command, act: Act): void {
 }
 
 async function status({ out, context }: Invocation, intentId: string, { agent: of }: Options): Promise<void> {
-  await using agent = await connectAgent({ enrolment: await agentPackage(context, of) })
+  await using agent = await agentSession(await agentPackage(context, of))
   const found = await agent.status(intentId)
   if (found === undefined)
     throw withAdvice(
@@ -85,7 +86,7 @@ function rowOf({ agent_id = '–', status: { intent_id, state, iat, steps, reaso
     styled('bold', intent_id),
     agent_id,
     stateOf(state),
-    new Date(iat * 1000).toISOString(),
+    timeText(new Date(iat * 1000).toISOString()),
     steps.map(({ device_id, state: each }) => `${device_id} ${each}`).join(', '),
     reasons.map(({ code }) => code).join(', '),
   ]

@@ -9,6 +9,7 @@ import type { Standing } from '../identities/standing-revokes.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { type Line, type Piece, type Style, styled } from '../terminal/style.ts'
 import { type Column, tableLines } from '../terminal/table.ts'
+import { timeText } from '../terminal/time-text.ts'
 
 /** What a record says, a column each. */
 const COLUMNS: { readonly [K in Identified]: readonly (readonly [string, (record: RecordOf<K>) => string])[] } = {
@@ -135,7 +136,7 @@ function historyOf(history: readonly FiledVersion[]): readonly Line[] {
     columns,
     history.map(({ version, filed_at, signed_by, removes, reason }) => [
       String(version),
-      filed_at,
+      timeText(filed_at),
       signed_by.join(', '),
       removes ? 'removed' : version === 1 ? 'created' : 'replaced',
       reason,

@@ -4,6 +4,7 @@ import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { controlHistory, listRevocations } from '../revocations/list-revocations.ts'
 import { styled } from '../terminal/style.ts'
+import { timeText } from '../terminal/time-text.ts'
 
 interface Options {
   readonly all?: boolean
@@ -49,7 +50,7 @@ async function standing(invocation: Invocation, { as }: Options): Promise<void> 
         scope,
         id,
         quarantine ? styled('red', 'quarantine') : styled('yellow', 'revoke'),
-        at,
+        timeText(at),
         signed_by,
         reason,
       ]),
@@ -73,11 +74,11 @@ async function all(invocation: Invocation, { as }: Options): Promise<void> {
         { title: 'BY' },
         { title: 'REASON', shrinks: true },
       ],
-      rows: items.map(({ seq, what, names, at = '', signed_by = '', reason }) => [
+      rows: items.map(({ seq, what, names, at, signed_by = '', reason }) => [
         String(seq),
         what === 'void' ? styled('red', what) : what,
         names,
-        at,
+        at === undefined ? '' : timeText(at),
         signed_by,
         reason,
       ]),

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { connectAgent, type FinishedIntent, isFinal } from '@writ/agent-sdk'
+import { type FinishedIntent, isFinal } from '@writ/agent-sdk'
 import { Fault, type JsonObject, type Outcome, type Status } from '@writ/contracts'
 import { parseIJson } from '@writ/keys'
+import { agentSession } from '../context.ts'
 import type { Output } from '../output.ts'
 
 export interface SubmitOptions {
@@ -27,7 +28,7 @@ export interface Submitted {
 /** Submits an intent and, with `wait`, follows it to its end. */
 export async function submitIntent(options: SubmitOptions, out: Output): Promise<Submitted> {
   const { enrolment, params, intentId, wait, action, targets, onBehalfOf, purpose } = options
-  await using agent = await connectAgent({ enrolment })
+  await using agent = await agentSession(enrolment)
   const intent = await agent.submit({
     action,
     targets,

@@ -4,6 +4,7 @@ import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { wholeNumber } from '../options.ts'
 import { type Line, type Piece, type Style, styled } from '../terminal/style.ts'
+import { timeText } from '../terminal/time-text.ts'
 import { listTokens, type ShownToken, showToken, type TokenState } from '../tokens/list-tokens.ts'
 
 interface Options {
@@ -60,8 +61,8 @@ async function listCommand(invocation: Invocation, { agent, limit, live, as }: O
         stateOf(state),
         agent_id,
         gateway_id,
-        issued_at,
-        expires_at.slice(11),
+        timeText(issued_at),
+        timeText(expires_at).slice(11),
         scope.join(' '),
       ]),
       none: 'No token.',
@@ -89,8 +90,8 @@ function linesOf(shown: ShownToken): readonly Line[] {
     field('gateway', `${gateway_id} alone`),
     ...scope.map((each) => field('allows', each)),
     field('uses', `${max_uses} for each step`),
-    field('issued', issued_at),
-    field('expires', expires_at),
+    field('issued', timeText(issued_at)),
+    field('expires', timeText(expires_at)),
     field('intent', shown.intent_digest),
     field('decision', shown.decision_digest),
     field('plan', shown.plan_id),

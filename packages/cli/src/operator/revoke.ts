@@ -29,10 +29,10 @@ export async function spreadControl(
   recorded: (seq: number, effectiveBy: Date) => void = () => undefined,
 ): Promise<Spread> {
   const { bus, subjects, authority, reader } = session
-  const applied = new Map<string, { seq: number; running: readonly string[] }>()
+  const applied = new Map<string, Applied>()
   let wake: () => void = () => undefined
   const listening = await bus.subscribe(subjects.applied(ANY), ({ subject, data }) => {
-    const heard = appliedOf(session, subject, data)
+    const heard = readApplied(session, subject, data)
     if (heard !== undefined) applied.set(heard.gateway, heard)
     wake()
   })
@@ -59,7 +59,17 @@ export async function spreadControl(
   }
 }
 
-function appliedOf({ subjects, authority }: Session, subject: string, data: Uint8Array) {
+/** What a gateway has applied. */
+export interface Applied {
+  readonly gateway: string
+  /** Of CONTROL. */
+  readonly seq: number
+  /** Steps that the last control message affects and that have not stopped, as `<gateway> <plan>/<step>`. */
+  readonly running: readonly string[]
+}
+
+/** A gateway's word on what it has applied; undefined when it is nobody's, or about another stream. Read SIGNERS first. */
+export function readApplied({ subjects, authority }: Session, subject: string, data: Uint8Array): Applied | undefined {
   const [gateway] = subjects.idsOf('applied', subject) ?? []
   if (gateway === undefined) return undefined
   try {

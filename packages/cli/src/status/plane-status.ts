@@ -1,0 +1,151 @@
+import { readEnrolment, type Session } from '@writ/agent-sdk'
+import { isFault } from '@writ/contracts'
+import { type Context, connectSession } from '../context.ts'
+import { IDENTITY_KINDS, type Identified } from '../identities/kinds.ts'
+import { type GatewayStatus, hearGateways } from './hear-gateways.ts'
+import { sumOf } from './read-metrics.ts'
+import { type ServiceHealth, serviceHealth } from './service-health.ts'
+
+export interface PlaneStatus {
+  readonly ok: boolean
+  readonly context: string
+  readonly as: string
+  readonly region: string
+  readonly nats: { readonly url: string; readonly connected: boolean; readonly problem?: string }
+  readonly services: readonly Omit<ServiceHealth, 'samples'>[]
+  readonly gateways: readonly GatewayStatus[]
+  /** Absent where CONTROL cannot be read: without a connection, or as somebody who is no operator. */
+  readonly heads?: Heads
+  /** As far as the services that answered know. */
+  readonly backlog: Backlog
+  /** What is not well, a sentence each. */
+  readonly problems: readonly string[]
+}
+
+export interface Heads {
+  readonly control: { readonly stream?: string; readonly seq: number; readonly standing: number }
+  readonly policy?: { readonly version: number; readonly revision: string; readonly bundle_sha256: string }
+  readonly records: Readonly<Record<Identified, number>>
+}
+
+export interface Backlog {
+  readonly intents_open?: number
+  readonly log_entries?: number
+  readonly seal_age_s?: number
+  readonly oldest_unsealed_s?: number
+  readonly audit_uncovered?: number
+  readonly audit_unsent?: number
+  readonly tick_age_s?: number
+}
+
+/** Nothing that runs seals later than this while there is something to seal: every source speaks once a minute. */
+const SEAL_AGE_MAX_S = 120
+const UNSEALED_MAX_S = 30
+
+/** How everything is. `hearMs`: how long gateways are listened for. Never throws for what does not answer: that is what it says. */
+export async function planeStatus(context: Context, hearMs: number): Promise<PlaneStatus> {
+  const { kind, id, region, nats_url } = await readEnrolment(context.enrolment)
+  const [services, bus] = await Promise.all([
+    Promise.all(Object.entries(context.services).map(([name, url]) => serviceHealth(name, url))),
+    askBus(context, kind === 'operator', hearMs),
+  ])
+  const backlog = backlogOf(services)
+  const status = {
+    context: context.name,
+    as: `${kind} ${id}`,
+    region,
+    nats: {
+      url: nats_url,
+      connected: bus.problem === undefined,
+      ...(bus.problem !== undefined && { problem: bus.problem }),
+    },
+    services: services.map(({ samples: _, ...health }) => health),
+    gateways: bus.gateways,
+    ...(bus.heads !== undefined && { heads: bus.heads }),
+    backlog,
+  }
+  const problems = problemsOf(status)
+  return { ok: problems.length === 0, ...status, problems }
+}
+
+interface Asked {
+  readonly problem?: string
+  readonly gateways: readonly GatewayStatus[]
+  readonly heads?: Heads
+}
+
+async function askBus({ enrolment, keyFile }: Context, isOperator: boolean, hearMs: number): Promise<Asked> {
+  try {
+    await using session = await connectSession(enrolment, keyFile)
+    if (!isOperator) return { gateways: [] }
+    const gateways = await hearGateways(session, hearMs)
+    return { gateways, heads: headsOf(session) }
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return { problem: error.message, gateways: [] }
+  }
+}
+
+function headsOf({ authority: { control, trust } }: Session): Heads {
+  const policy = trust.record('policy', 'active')
+  const count = (kind: Identified) => trust.ids(kind).filter((id) => trust.record(kind, id) !== undefined).length
+  return {
+    control: {
+      ...(control.stream !== undefined && { stream: control.stream }),
+      seq: control.seq,
+      standing: control.standing.length,
+    },
+    ...(policy !== undefined && {
+      policy: {
+        version: policy.version,
+        revision: policy.record.revision,
+        bundle_sha256: policy.record.bundle_sha256,
+      },
+    }),
+    records: Object.fromEntries(IDENTITY_KINDS.map((kind) => [kind, count(kind)])) as Record<Identified, number>,
+  }
+}
+
+function backlogOf(services: readonly ServiceHealth[]): Backlog {
+  const samples = services.flatMap((service) => service.samples)
+  const sum = (name: string) => sumOf(samples, name)
+  const sealedAt = sum('writ_seal_last_success_timestamp_seconds')
+  const known = {
+    intents_open: sum('writ_intents_open'),
+    log_entries: sum('writ_log_entries'),
+    seal_age_s:
+      sealedAt === undefined || sealedAt === 0 ? undefined : Math.max(0, Math.round(Date.now() / 1000 - sealedAt)),
+    oldest_unsealed_s: sum('writ_audit_unsealed_age_seconds'),
+    audit_uncovered: sum('writ_audit_uncovered_messages'),
+    audit_unsent: sum('writ_audit_unsent_messages'),
+    tick_age_s: sum('writ_tick_age_seconds'),
+  }
+  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined && Number.isFinite(value)))
+}
+
+/** What a person must look at. */
+export function problemsOf({
+  nats,
+  services,
+  gateways,
+  heads,
+  backlog,
+}: Pick<PlaneStatus, 'nats' | 'services' | 'gateways' | 'heads' | 'backlog'>): readonly string[] {
+  const { seal_age_s = 0, oldest_unsealed_s = 0, audit_unsent = 0 } = backlog
+  return [
+    ...(nats.problem === undefined ? [] : [nats.problem]),
+    ...services
+      .filter(({ state }) => state !== 'ready')
+      .map(({ name, state, problems }) => `${name} is ${state}: ${problems.join('; ')}`),
+    ...gateways.filter(({ state }) => state !== 'confirmed').map(({ id, state }) => `The gateway ${id} is ${state}.`),
+    ...(heads !== undefined && heads.control.stream === undefined
+      ? ['CONTROL has no genesis: nothing is issued.']
+      : []),
+    ...(heads !== undefined && heads.policy === undefined ? ['No policy is in force: everything is denied.'] : []),
+    ...(seal_age_s > SEAL_AGE_MAX_S ? [`The log was sealed last ${seal_age_s} s ago.`] : []),
+    ...(oldest_unsealed_s > UNSEALED_MAX_S
+      ? [`Evidence has waited ${Math.round(oldest_unsealed_s)} s for its seal.`]
+      : []),
+    ...(audit_unsent > 0 ? [`${audit_unsent} audit messages are not in the stream yet.`] : []),
+  ]
+}

@@ -1,0 +1,32 @@
+/** A sample of the Prometheus text format. */
+export interface Sample {
+  readonly name: string
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([^ ]+)(?: [0-9]+)?$/
+const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g
+
+/** The samples of a page; what is no sample is left out. */
+export function parseMetrics(page: string): readonly Sample[] {
+  return page.split('\n').flatMap((line) => {
+    const [, name, labels = '', value] = LINE.exec(line) ?? []
+    if (name === undefined || value === undefined) return []
+    return [
+      {
+        name,
+        labels: Object.fromEntries([...labels.matchAll(LABEL)].map(([, key = '', text = '']) => [key, text])),
+        value: Number(value),
+      },
+    ]
+  })
+}
+
+/** The sum of the samples of a name; undefined when there is none. */
+export function sumOf(samples: readonly Sample[], name: string, label?: readonly [string, string]): number | undefined {
+  const found = samples.filter(
+    (sample) => sample.name === name && (label === undefined || sample.labels[label[0]] === label[1]),
+  )
+  return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0)
+}
