@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { trace } from '@opentelemetry/api'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { resourceFromAttributes } from '@opentelemetry/resources'
 import * as sdk from '@opentelemetry/sdk-trace'
 import { CountingExporter } from './counting.ts'
+import { OtlpExporter } from './otlp-exporter.ts'
 import type { TracedProcess, Tracing } from './start-tracing.ts'
 import type { TracingConfig } from './tracing-config.ts'
 
@@ -14,14 +14,16 @@ const LIMITS = { attributeCountLimit: 32, attributeValueLengthLimit: 256, eventC
 
 /** What every span of the process goes through: registered for the whole process, as OpenTelemetry has it. */
 export function openProvider(config: TracingConfig, { service, instance }: TracedProcess): Tracing {
-  const { url, queueMax, batchMax, delayMs, timeoutMs } = config
-  const exporter = new CountingExporter(new OTLPTraceExporter({ url, timeoutMillis: timeoutMs }), queueMax)
+  const { queueMax, batchMax, delayMs, timeoutMs } = config
+  const posts = new OtlpExporter(config)
+  const exporter = new CountingExporter(posts, queueMax)
   const batches = new sdk.BatchSpanProcessor({
     exporter,
     maxQueueSize: queueMax,
     maxExportBatchSize: batchMax,
     scheduledDelayMillis: delayMs,
-    exportTimeoutMillis: timeoutMs,
+    // The post itself gives up first.
+    exportTimeoutMillis: timeoutMs + 1000,
   })
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({
@@ -42,7 +44,11 @@ export function openProvider(config: TracingConfig, { service, instance }: Trace
     [Symbol.asyncDispose]: async () => {
       if (registered) trace.disable()
       const stopped = provider.shutdown().catch(() => undefined)
-      await Promise.race([stopped, delay(FLUSH_MS_MAX, undefined, { ref: false })])
+      const patience = new AbortController()
+      await Promise.race([stopped, delay(FLUSH_MS_MAX, undefined, { signal: patience.signal }).catch(() => undefined)])
+      patience.abort()
+      posts.abandon()
+      await stopped
     },
   }
 }

@@ -5,6 +5,8 @@ import { z } from 'zod'
 export interface TracingConfig {
   /** Where spans are posted, `…/v1/traces`. */
   readonly url: string
+  /** `OTEL_EXPORTER_OTLP_HEADERS`. May hold a secret: it is not logged. */
+  readonly headers: Readonly<Record<string, string>>
   readonly sampler: Sampler
   /** For samplers by ratio, 0 to 1. */
   readonly ratio: number
@@ -34,6 +36,8 @@ export type Sampler = (typeof SAMPLERS)[number]
 const endpoint = z.url({ protocol: /^https?$/ }).optional()
 /** Spans go as JSON, which every OTLP/HTTP receiver takes at the address of the other encoding too. */
 const protocol = z.enum(['http/json', 'http/protobuf'], 'must be http/json: gRPC is not supported').optional()
+const timeout = z.coerce.number().int().min(1).max(60_000).optional()
+const TIMEOUT_MS = 10_000
 const Variables = z.object({
   OTEL_SDK_DISABLED: z.string().optional(),
   OTEL_TRACES_EXPORTER: z.enum(['otlp', 'none']).default('otlp'),
@@ -41,6 +45,10 @@ const Variables = z.object({
   OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: endpoint,
   OTEL_EXPORTER_OTLP_PROTOCOL: protocol,
   OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: protocol,
+  OTEL_EXPORTER_OTLP_HEADERS: z.string().max(4096).default(''),
+  OTEL_EXPORTER_OTLP_TRACES_HEADERS: z.string().max(4096).optional(),
+  OTEL_EXPORTER_OTLP_TIMEOUT: timeout,
+  OTEL_EXPORTER_OTLP_TRACES_TIMEOUT: timeout,
   OTEL_TRACES_SAMPLER: z.enum(SAMPLERS).default('parentbased_always_on'),
   OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(1),
   OTEL_SERVICE_NAME: z.string().max(255).optional(),
@@ -48,13 +56,11 @@ const Variables = z.object({
   OTEL_BSP_MAX_QUEUE_SIZE: z.coerce.number().int().min(1).max(65_536).default(2048),
   OTEL_BSP_MAX_EXPORT_BATCH_SIZE: z.coerce.number().int().min(1).max(65_536).default(512),
   OTEL_BSP_SCHEDULE_DELAY: z.coerce.number().int().min(1).max(60_000).default(5000),
-  OTEL_BSP_EXPORT_TIMEOUT: z.coerce.number().int().min(1).max(60_000).default(10_000),
 })
 
 /**
  * The standard variables of OpenTelemetry: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/. Undefined
- * without an endpoint: traces are off, and cost nothing. `OTEL_EXPORTER_OTLP_HEADERS`, `_COMPRESSION` and the certificates are read by
- * the exporter itself. Throws Fault `malformed` that names every variable that is wrong, and no value.
+ * without an endpoint: traces are off, and cost nothing. Certificates are Node's: `NODE_EXTRA_CA_CERTS`. Throws Fault `malformed` that names every variable that is wrong, and no value.
  */
 export function readTracingConfig(env: Readonly<Record<string, string | undefined>>): TracingConfig | undefined {
   const given = Object.entries(env).filter(([name, value]) => name.startsWith('OTEL_') && value !== '')
@@ -69,14 +75,15 @@ export function readTracingConfig(env: Readonly<Record<string, string | undefine
     return undefined
   return {
     url,
+    headers: pairsOf(read.OTEL_EXPORTER_OTLP_TRACES_HEADERS ?? read.OTEL_EXPORTER_OTLP_HEADERS),
     sampler: read.OTEL_TRACES_SAMPLER,
     ratio: read.OTEL_TRACES_SAMPLER_ARG,
     ...(read.OTEL_SERVICE_NAME !== undefined && { serviceName: read.OTEL_SERVICE_NAME }),
-    attributes: attributesOf(read.OTEL_RESOURCE_ATTRIBUTES),
+    attributes: pairsOf(read.OTEL_RESOURCE_ATTRIBUTES),
     queueMax: read.OTEL_BSP_MAX_QUEUE_SIZE,
     batchMax: Math.min(read.OTEL_BSP_MAX_EXPORT_BATCH_SIZE, read.OTEL_BSP_MAX_QUEUE_SIZE),
     delayMs: read.OTEL_BSP_SCHEDULE_DELAY,
-    timeoutMs: read.OTEL_BSP_EXPORT_TIMEOUT,
+    timeoutMs: read.OTEL_EXPORTER_OTLP_TRACES_TIMEOUT ?? read.OTEL_EXPORTER_OTLP_TIMEOUT ?? TIMEOUT_MS,
   }
 }
 
@@ -85,7 +92,7 @@ function under(base: string | undefined): string | undefined {
 }
 
 /** `name=value,…`, each percent-encoded; a pair that is none is left out. */
-function attributesOf(text: string): Record<string, string> {
+function pairsOf(text: string): Record<string, string> {
   const pairs = text.split(',').map((pair) => pair.split('=', 2).map((part) => decoded(part.trim())))
   return Object.fromEntries(
     pairs.flatMap(([name, value]) => (name && value !== undefined ? [[name, value] as const] : [])),
