@@ -28,12 +28,12 @@ export interface LocalStack extends AsyncDisposable {
   pids(): readonly (number | undefined)[]
 }
 
-export async function startLocalStack(name: string): Promise<LocalStack> {
+export async function startLocalStack(name: string, env: Readonly<Record<string, string>> = {}): Promise<LocalStack> {
   const home = await mkdtemp(join(tmpdir(), `writ-${name}-`))
   const said: string[] = []
   const log = (line: string): void => void said.push(line)
   try {
-    const stack = await startStack({ home, root, env: process.env, region: REGION, log })
+    const stack = await startStack({ home, root, env: { ...process.env, ...env }, region: REGION, log })
     try {
       await preparePlant(stack, root, log)
       return {
