@@ -33,7 +33,7 @@ if (values.record) review = await record(review)
 const { findings, tests, coverage, built } = review
 
 for (const { check, message } of findings) say(`${check.padEnd(8)}  ${message}`)
-say(`tests     ${tests} ran, ${coverage} % of the rules covered`)
+say(`tests     ${tests} ran${coverage === undefined ? '' : `, ${coverage} % of the rules covered`}`)
 if (built) {
   say(
     `golden    ${built.table.length} decisions${before ? `; before is bundle ${before.bundleSha256.slice(0, 8)}…` : ''}`,
@@ -89,12 +89,14 @@ async function record(review) {
 
 function tableLines(table) {
   const width = Math.max(0, ...table.map(({ name }) => name.length))
-  return table.map(({ name, before: then, after, changed, failed }) => {
+  const head = `  ${''.padEnd(width)}  ${'before'.padEnd(17)}  after`
+  const rows = table.map(({ name, before: then, after, changed, failed }) => {
     const outcomes = `${(then?.outcome ?? 'none').padEnd(17)}  ${(after?.outcome ?? 'fails').padEnd(17)}`
     const marks = [
-      ...(changed.length > 0 ? [`changed: ${changed.join(', ')}`] : []),
+      ...(changed.length === 0 ? [] : [changed.includes('outcome') ? 'CHANGED' : `changed: ${changed.join(', ')}`]),
       ...(failed.length > 0 ? ['NOT AS EXPECTED'] : []),
     ]
     return `  ${name.padEnd(width)}  ${outcomes}  ${marks.join('; ')}`.trimEnd()
   })
+  return [head, ...rows]
 }

@@ -10,8 +10,12 @@ export function instant(seconds: number): string {
 
 /** The tests that policies brought, and what of them failed. */
 export function linesOfTests({ tests, built, problems }: PolicySource): readonly Line[] {
+  const coverage = tests?.coverage
   const golden = built === undefined ? [] : [`${built.table.length} golden decisions`]
-  const own = tests === undefined ? [] : [`${tests.ran} tests, which cover ${tests.coverage} % of the rules`]
+  const own =
+    tests === undefined
+      ? []
+      : [`${tests.ran} tests${coverage === undefined ? '' : `, which cover ${coverage} % of the rules`}`]
   const verdict = problems.length === 0 ? 'all as expected' : `${problems.length} problems`
   return [
     [styled(problems.length === 0 ? 'green' : 'red', `tests     ${[...own, ...golden].join('; ')}: ${verdict}`)],
@@ -38,7 +42,7 @@ export function linesOfGolden(table: readonly GoldenRow[]): readonly Line[] {
         `  ${name}`,
         before?.outcome ?? 'fails',
         after?.outcome ?? 'fails',
-        how.join(', '),
+        how.includes('outcome') ? 'outcome' : how.join(', '),
       ]),
     ),
   ]

@@ -17,7 +17,7 @@ export interface PolicySource {
   /** Why it must not be published; empty: nothing speaks against it. */
   readonly problems: readonly string[]
   /** OPA's own tests of a folder. A built bundle has none in it. */
-  readonly tests?: { readonly ran: number; readonly coverage: number }
+  readonly tests?: { readonly ran: number; readonly coverage?: number }
 }
 
 /** Where policies are looked for unless the command says otherwise. */
@@ -55,7 +55,7 @@ export async function openSource(
     from: 'folder',
     ...(built !== undefined && { built }),
     problems: findings.map(({ check, message }) => `${check}: ${message}`),
-    tests: { ran: tests, coverage },
+    tests: { ran: tests, ...(coverage !== undefined && { coverage }) },
   }
 }
 

@@ -15,8 +15,8 @@ export interface PolicyCheck {
   readonly findings: readonly PolicyFinding[]
   /** Tests that ran. */
   readonly tests: number
-  /** Of the rules, in per cent. */
-  readonly coverage: number
+  /** Of the rules, in per cent; absent where a test fails. */
+  readonly coverage?: number
 }
 
 const CAPABILITIES = ['--capabilities', 'capabilities.json']
@@ -39,10 +39,10 @@ export async function checkPolicies({
   const checked = await call('check', '--strict', ...CAPABILITIES, 'rego', 'data')
   if (!checked.ok) {
     const wrong: PolicyFinding = { check: 'check', message: checked.stderr.trim() || checked.stdout.trim() }
-    return { findings: [...formatting, wrong], tests: 0, coverage: 0 }
+    return { findings: [...formatting, wrong], tests: 0 }
   }
   const { findings, tests } = await runTests(call)
-  if (findings.length > 0) return { findings: [...formatting, ...findings], tests, coverage: 0 }
+  if (findings.length > 0) return { findings: [...formatting, ...findings], tests }
   const covered = await coverageOf(call)
   return { findings: [...formatting, ...covered.findings], tests, coverage: covered.coverage }
 }
@@ -86,7 +86,7 @@ async function runTests(call: Call): Promise<Pick<PolicyCheck, 'findings' | 'tes
   if (results === null && !ok)
     return { findings: [{ check: 'test', message: stderr.trim() || stdout.trim() }], tests: 0 }
   const failed = (results ?? []).filter(({ fail, error }) => fail === true || error !== undefined)
-  const findings = failed.map(
+  const findings = failed.toSorted(byPlace).map(
     ({ location, name }): PolicyFinding => ({
       check: 'test',
       message: `${location.file}:${location.row} ${name} fails.`,
@@ -95,12 +95,19 @@ async function runTests(call: Call): Promise<Pick<PolicyCheck, 'findings' | 'tes
   return { findings, tests: results?.length ?? 0 }
 }
 
+function byPlace(a: TestResult, b: TestResult): number {
+  const order = a.location.file.localeCompare(b.location.file)
+  return order === 0 ? a.location.row - b.location.row : order
+}
+
 interface Coverage {
   readonly coverage: number
   readonly files: Readonly<Record<string, { readonly not_covered?: readonly { readonly start: { row: number } }[] }>>
 }
 
-async function coverageOf(call: Call): Promise<Pick<PolicyCheck, 'findings' | 'coverage'>> {
+async function coverageOf(
+  call: Call,
+): Promise<{ readonly findings: readonly PolicyFinding[]; readonly coverage: number }> {
   const { stdout } = await call('test', '--coverage', '--format', 'json', ...CAPABILITIES, 'rego', 'data')
   const { coverage, files } = JSON.parse(stdout) as Coverage
   const findings = Object.entries(files).flatMap(([path, { not_covered = [] }]) =>

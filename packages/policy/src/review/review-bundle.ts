@@ -22,10 +22,14 @@ export function reviewBundle(bytes: Uint8Array, before?: Pick<Evaluator, 'evalua
   const evaluator = Evaluator.load(bundle)
   const table = decisionTable(bundle.golden, evaluator, before)
   const none = 'No golden decision says what the bundle is to decide: put some into the folder golden.'
-  const failed = table.filter((row) => row.failed.length > 0)
-  const problems = failed.map(({ name, failed: how, after }) => {
-    const decided = after === undefined ? 'the evaluation fails' : `decided ${after.outcome}`
-    return `golden/${name}: ${decided}; other than expected in ${how.join(', ')}.`
-  })
+  const problems = table.flatMap((row) => (row.failed.length === 0 ? [] : [problemOf(row, bundle)]))
   return { bundle, evaluator, table, problems: table.length === 0 ? [none] : problems }
+}
+
+function problemOf({ name, after, failed }: GoldenRow, { golden }: PolicyBundle): string {
+  const expected = golden.get(name)?.expect.outcome
+  if (after === undefined) return `golden/${name}: the evaluation fails; ${expected} is expected.`
+  return failed.includes('outcome')
+    ? `golden/${name}: ${after.outcome}; ${expected} is expected.`
+    : `golden/${name}: ${after.outcome} as expected, with other ${failed.join(', ')}.`
 }

@@ -139,6 +139,8 @@ function aliasesOf({ modules }: Bundle, path: string): ReadonlyMap<string, strin
 }
 
 function names(text: string, rule: RuleSource, other: RuleSource, aliases: ReadonlyMap<string, string>): boolean {
+  // No rule of Rego names itself: its own name in its text is its head.
+  if (other.package === rule.package && other.name === rule.name) return false
   if (other.package === rule.package) return new RegExp(`(?<![.\\w])${other.name}(?!\\w)`).test(text)
   return [...aliases].some(
     ([alias, name]) => name === other.package && new RegExp(`(?<![.\\w])${alias}\\.${other.name}(?!\\w)`).test(text),
