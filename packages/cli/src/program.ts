@@ -5,6 +5,7 @@ import { addAuditCommands } from './commands/audit-commands.ts'
 import { addCompletionCommand } from './commands/completion-commands.ts'
 import { addContextCommands } from './commands/context-commands.ts'
 import { addCredentialsCommands } from './commands/credentials-commands.ts'
+import { addDoctorCommands } from './commands/doctor-commands.ts'
 import { addIdentityCommands } from './commands/identity-commands.ts'
 import { addIntentCommands } from './commands/intent-commands.ts'
 import { addPlaneCommands } from './commands/plane-commands.ts'
@@ -31,6 +32,7 @@ const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addPolicyCommands,
   addAuditCommands,
   addStatusCommands,
+  addDoctorCommands,
   addPlaneCommands,
   addContextCommands,
   addCompletionCommand,

@@ -38,10 +38,10 @@ function linesOf(command: CommandShape): readonly string[] {
 
 function flagOf({ name, values }: OptionShape): string {
   const flag = name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`
-  return values === undefined ? flag : `${flag} ${valueOf(values)}`
+  return values === undefined ? flag : `${flag} ${takes(values)}`
 }
 
-function valueOf(values: Values): string {
+function takes(values: Values): string {
   switch (values.kind) {
     case 'words':
       return `-x -a ${quoted(values.words.join(' '))}`
