@@ -57,7 +57,7 @@ export function followIntent(feed: StatusFeed, intent: IntentName, signal?: Abor
       let last: Status | undefined
       for await (const status of statuses) last = status
       if (last === undefined) throw new Fault('unavailable', { message: 'No status of the intent came.' })
-      return { status: last, outcomes: await outcomesOf(feed, last) }
+      return { status: last, outcomes: await outcomesOf(feed, intent, last, signal ?? new AbortController().signal) }
     },
   }
 }
@@ -113,7 +113,44 @@ async function latestOf(feed: StatusFeed, digest: string, ids: readonly string[]
   return undefined
 }
 
-async function outcomesOf(feed: StatusFeed, status: Status): Promise<readonly Outcome[]> {
-  const found = await Promise.all(status.steps.map(({ step_id }) => feed.outcome(status, step_id)))
-  return found.flatMap((each) => (each === undefined ? [] : [each.outcome]))
+/** How long outcomes that a final status names are waited for, when the server has lost them. */
+const OUTCOMES_WITHIN_MS = 30_000
+/** States of a step that an outcome of its gateway ends. */
+const ENDED: readonly Status['steps'][number]['state'][] = ['succeeded', 'failed', 'refused', 'aborted']
+
+/** Those that the status names, by their digests: they have the broker's word and the gateway's. */
+async function outcomesOf(
+  feed: StatusFeed,
+  intent: IntentName,
+  status: Status,
+  signal: AbortSignal,
+): Promise<readonly Outcome[]> {
+  const watch = feed.watch([status.intent_id])
+  const until = performance.now() + OUTCOMES_WITHIN_MS
+  try {
+    for (let looked = 0; ; looked++) {
+      const found = await Promise.all(status.steps.map((step) => stepOutcome(feed, status, step)))
+      if (!found.includes('missing')) return found.flatMap((each) => (typeof each === 'object' ? [each] : []))
+      if (performance.now() > until)
+        throw new Fault('unavailable', { message: 'An outcome that the status names is not to be had.' })
+      if (looked > 0) await intent.sendAgain().catch(ignoreUnavailable)
+      await watch.changed(signal)
+    }
+  } finally {
+    watch.close()
+  }
+}
+
+async function stepOutcome(
+  feed: StatusFeed,
+  status: Status,
+  { step_id, state, outcome_digest }: Status['steps'][number],
+): Promise<Outcome | 'missing' | undefined> {
+  const awaited = outcome_digest !== undefined && ENDED.includes(state)
+  const found = await feed.outcome(status, step_id).catch((error: unknown) => {
+    if (!awaited) throw error
+    ignoreUnavailable(error)
+    return undefined
+  })
+  return awaited && found?.digest !== outcome_digest ? 'missing' : found?.outcome
 }

@@ -10,6 +10,7 @@ import { DecisionFiles } from './adapters/decision-files.ts'
 import { Evidence } from './adapters/evidence.ts'
 import { followIntents } from './adapters/follow-intents.ts'
 import { IntentRecords } from './adapters/intent-records.ts'
+import { OutcomeCopies } from './adapters/outcome-copies.ts'
 import { Papers } from './adapters/papers.ts'
 import { Room } from './adapters/room.ts'
 import { Statuses } from './adapters/statuses.ts'
@@ -24,7 +25,7 @@ import { answerQuery } from './handlers/answer-query.ts'
 import { close } from './handlers/close.ts'
 import { decide } from './handlers/decide.ts'
 import { deliver } from './handlers/deliver.ts'
-import { dispatchAgain, sendOut } from './handlers/dispatch.ts'
+import { dispatchAgain, repeat, sendOut } from './handlers/dispatch.ts'
 import { fileRecord } from './handlers/file-record.ts'
 import { settle } from './handlers/settle.ts'
 import { takeApproval } from './handlers/take-approval.ts'
@@ -71,6 +72,7 @@ interface Parts {
   readonly files: DecisionFiles
   readonly claims: Claims
   readonly statuses: Statuses
+  readonly outcomes: OutcomeCopies
   readonly evidence: Evidence
   readonly ask: ReturnType<typeof askOver>
   readonly meter: ReturnType<typeof createMeter>
@@ -115,6 +117,7 @@ async function makeParts(
     records: new IntentRecords(bucket, index),
     files: new DecisionFiles(bucket),
     claims: new Claims(bucket),
+    outcomes: new OutcomeCopies(bucket, bus, region),
     statuses: new Statuses(bus, sign, clock, meter, region),
     evidence: new Evidence(new Papers(audit, keys, clock), authority),
     ask: askOver(bus, region),
@@ -135,7 +138,8 @@ function makeWork({ bus, log, operations }: ServiceContext, parts: Parts): Work 
   const beside = (what: string) => (work: Promise<void>) => {
     work.catch((err: unknown) => log.warn({ err }, what))
   }
-  const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait'), made: new Map() }
+  const reportLate = (err: unknown): void => log.warn({ err }, 'a text is kept longer than it is needed')
+  const deps = { ...parts, bus, log, beside: beside('a record or a status has to wait'), made: new Map(), reportLate }
   const going = advance({
     ...deps,
     decide: decide({
@@ -145,6 +149,7 @@ function makeWork({ bus, log, operations }: ServiceContext, parts: Parts): Work 
       announceApproval: announceApproval(deps),
     }),
     dispatch: dispatchAgain(deps),
+    repeat: repeat(deps),
     close: close(deps),
     settle: settle(deps),
   })

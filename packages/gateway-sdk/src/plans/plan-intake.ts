@@ -33,6 +33,7 @@ const KEY_RETRY_MS = 250
 const UNAVAILABLE_DELAY_MS = 2000
 /** For the next run of this gateway, which may be there at once. */
 const STOPPING_DELAY_MS = 100
+const IN_HAND_DELAY_MS = 5000
 /** A plan whose signers stay unknown must not keep others from being looked at. */
 const UNKNOWN_KEY_DELAY_MS = 30_000
 
@@ -81,8 +82,11 @@ export class PlanIntake {
       span.set({ 'writ.code': plan.code })
       return this.#refuse(delivery, digest, plan.reason)
     }
-    span.set({ 'writ.plan_id': plan.plan.claims.plan_id, 'writ.intent_digest': plan.chain.intent.jws.digest })
-    return this.#inTurn(plan.plan.claims.plan_id, () => this.#run(plan, delivery))
+    const { plan_id } = plan.plan.claims
+    span.set({ 'writ.plan_id': plan_id, 'writ.intent_digest': plan.chain.intent.jws.digest })
+    // The broker may send a plan once more while it is worked on: that copy does not keep a hand waiting.
+    if (this.#inHand.has(plan_id)) return delivery.nak(IN_HAND_DELAY_MS)
+    return this.#inTurn(plan_id, () => this.#run(plan, delivery))
   }
 
   /** One delivery of a plan at a time, however often and in whatever signature it comes. */
@@ -157,6 +161,9 @@ export class PlanIntake {
   async #refuse(delivery: Delivery, digest: string, reason: Reason): Promise<void> {
     const { guard, gateway, audit, log } = this.#options
     const facts = factsOfRefused(guard.authority, delivery.data, gateway.id)
+    // Sent again, with other bytes, to hear how it ended: that may well be after its end.
+    const known = facts === undefined ? undefined : this.#options.journal.plan(facts.plan_id)
+    if (known !== undefined && isDone(known)) return this.#sayAgain(known, delivery)
     if (!this.#refused.has(digest)) await audit.refusedPlan(digest, reason.code, facts)
     remember(this.#refused, digest)
     log.warn({ plan_digest: digest, plan_id: facts?.plan_id, reason: reason.code }, 'A plan is refused.')

@@ -67,10 +67,12 @@ export class Statuses {
     })
   }
 
-  /** A step's outcome, the bytes that its gateway signed. */
-  async outcome(record: IntentRecord, stepId: string, body: Uint8Array): Promise<void> {
+  /** A step's outcome, the bytes that its gateway signed, if it is `latest` when its turn comes. */
+  outcome(record: IntentRecord, stepId: string, body: Uint8Array, latest: () => boolean): Promise<void> {
     const subject = subjects(this.#region).status(record.agent_id, record.intent_id, stepId)
-    await this.#bus.store(subject, body, { stream: 'STATUS', trace: currentTrace() })
+    return this.#turns.take(subject, async () => {
+      if (latest()) await this.#bus.store(subject, body, { stream: 'STATUS', trace: currentTrace() })
+    })
   }
 
   async #sayNow(subject: string, record: IntentRecord): Promise<void> {

@@ -42,6 +42,8 @@ export interface PlanRecord {
   readonly exp: number
   /** Its stream has acknowledged it. Without it the plan may be out or not. */
   readonly out?: true
+  /** When (NumericDate) it was sent last, and how often. */
+  readonly sent?: { readonly at: number; readonly times: number }
   /** What was left of it has been claimed before, for a cancel or a revoke. */
   readonly stopped?: true
   /** What was left of it after its `exp` has been claimed. */
@@ -142,6 +144,8 @@ const both = {
 }
 const Numbered = z.strictObject({ n: z.int().min(1), digest: Sha256 })
 
+const Sent = z.strictObject({ at: NumericDate, times: z.int().min(1) })
+
 const Live: z.ZodType<LiveRecord> = z.strictObject({
   ...both,
   user: User,
@@ -156,7 +160,17 @@ const Live: z.ZodType<LiveRecord> = z.strictObject({
     .strictObject({ needed: z.int(), given: z.int(), roles: z.array(z.string()), expires: NumericDate })
     .exactOptional(),
   attestation: z.strictObject({ profile: z.string(), max_age_s: z.int(), expires: NumericDate }).exactOptional(),
-  plans: z.array(z.strictObject({ ...shownPlan, token_id: Id, exp: NumericDate, out: yes, stopped: yes, closed: yes })),
+  plans: z.array(
+    z.strictObject({
+      ...shownPlan,
+      token_id: Id,
+      exp: NumericDate,
+      out: yes,
+      sent: Sent.exactOptional(),
+      stopped: yes,
+      closed: yes,
+    }),
+  ),
   decisions: z.strictObject({
     count: z.int().min(0),
     first: Numbered.exactOptional(),
@@ -224,6 +238,8 @@ export function doneOf(record: LiveRecord): DoneRecord {
 /** Keys of the bucket `intents`. A state's key alone has two tokens. */
 export const stateKey = (agentId: string, intentId: string): string => `${agentId}.${intentId}`
 export const intentKey = (state: string): string => `${state}.intent`
+/** An outcome as its gateway signed it, by its digest. */
+export const outcomeKey = (state: string, digest: string): string => `${state}.outcome.${digest}`
 export const cancelKey = (state: string): string => `${state}.cancel`
 export const decisionKey = (state: string, n: number): string => `${state}.decision.${n}`
 export const approvalKey = (state: string, approverId: string): string => `${state}.approval.${approverId}`

@@ -1,10 +1,13 @@
-import { type CloseReason, isFinal, type LiveRecord } from './intent-record.ts'
+import type { StepState } from '@writ/contracts'
+import { type CloseReason, isFinal, type LiveRecord, type PlanRecord } from './intent-record.ts'
 
 /** What is to be done with an intent next, from its record alone: any replica can do it, at any time, again. */
 export type Move =
   | { readonly kind: 'decide' }
   /** Plans are recorded and may not be out. */
   | { readonly kind: 'dispatch'; readonly gateways: readonly string[] }
+  /** Plans are out and their gateways are silent: a plan or an outcome may be lost. */
+  | { readonly kind: 'repeat'; readonly gateways: readonly string[] }
   | { readonly kind: 'close'; readonly why: CloseReason; readonly gateways: readonly string[] }
   /** Nobody came in time, and no token can exist. */
   | { readonly kind: 'expire' }
@@ -16,7 +19,7 @@ export type Move =
 export function nextMove(record: LiveRecord, nowSeconds: number): Move {
   const { state, closing } = record
   if (isFinal(state))
-    return mayStillChange(record) ? { kind: 'wait', until: Number.POSITIVE_INFINITY } : { kind: 'settle' }
+    return mayStillChange(record) ? followSilent(record, nowSeconds, Number.POSITIVE_INFINITY) : { kind: 'settle' }
   if (closing?.gateways.some((gateway) => !isOver(record, gateway, nowSeconds)))
     return { kind: 'close', why: closing.why, gateways: closing.gateways }
   if (state === 'needs_approval') return waitUntil(record.approval?.expires ?? 0, nowSeconds)
@@ -39,11 +42,40 @@ function waitUntil(expires: number, nowSeconds: number): Move {
   return nowSeconds < expires ? { kind: 'wait', until: expires } : { kind: 'expire' }
 }
 
-function followPlans({ plans }: LiveRecord, nowSeconds: number): Move {
-  const open = plans.filter(({ closed }) => closed !== true)
+function followPlans(record: LiveRecord, nowSeconds: number): Move {
+  const open = record.plans.filter(({ closed }) => closed !== true)
   const expired = open.filter(({ exp }) => exp <= nowSeconds).map(({ gateway_id }) => gateway_id)
   if (expired.length > 0) return { kind: 'close', why: 'expired', gateways: expired }
   const unsure = open.filter(({ out }) => out !== true).map(({ gateway_id }) => gateway_id)
   if (unsure.length > 0) return { kind: 'dispatch', gateways: unsure }
-  return { kind: 'wait', until: Math.min(...open.map(({ exp }) => exp)) }
+  return followSilent(record, nowSeconds, Math.min(...open.map(({ exp }) => exp)))
 }
+
+/** After this time without an end of all its steps a plan is sent again, then at doubled intervals. */
+const REPEAT_S = 10
+/** How long after its `exp` a plan is still sent, to hear again how it ended. */
+const REPEAT_AFTER_EXP_S = 600
+
+/**
+ * The streams of plans and outcomes may lose what they acknowledged last. A gateway knows a plan by its id: it begins one that it
+ * never got, and says again what came of one that it has done.
+ */
+function followSilent(record: LiveRecord, nowSeconds: number, until: number): Move {
+  const due = record.plans.flatMap((plan) => {
+    const at = repeatAt(record, plan)
+    return at === undefined ? [] : [{ at, gateway: plan.gateway_id }]
+  })
+  const silent = due.filter(({ at }) => at <= nowSeconds).map(({ gateway }) => gateway)
+  return silent.length > 0
+    ? { kind: 'repeat', gateways: silent }
+    : { kind: 'wait', until: Math.min(until, ...due.map(({ at }) => at)) }
+}
+
+function repeatAt({ steps }: LiveRecord, { gateway_id, sent, exp }: PlanRecord): number | undefined {
+  const open = steps.some((step) => step.gateway_id === gateway_id && step.ended !== true && OPEN.includes(step.state))
+  if (sent === undefined || !open) return undefined
+  const at = sent.at + REPEAT_S * 2 ** (sent.times - 1)
+  return at < exp + REPEAT_AFTER_EXP_S ? at : undefined
+}
+
+const OPEN: readonly StepState[] = ['waiting', 'started', 'unknown']

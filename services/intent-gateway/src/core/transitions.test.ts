@@ -14,6 +14,7 @@ import {
   dispatched,
   ended,
   planned,
+  sentAgain,
   waitsForApproval,
   waitsForAttestation,
 } from './transitions.ts'
@@ -47,7 +48,7 @@ const plan = (gateway: string, exp = NOW + 300) => ({
 const fresh = () => accepted(intent, { digest: DIGEST, kid: digest('K') }, steps, NOW)
 const out = (maxUses = 1): LiveRecord => {
   const at = planned(decided(fresh(), 1, { n: 1, digest: digest('D') }), [plan('g1'), plan('g2')], steps, maxUses)
-  return dispatched(at, ['p-g1', 'p-g2'])
+  return dispatched(at, ['p-g1', 'p-g2'], NOW)
 }
 const outcome = (changes: Partial<Outcome>): Outcome => ({
   iss: 'g1',
@@ -73,15 +74,15 @@ describe('n', () => {
     expect([first.n, noted.n]).toEqual([1, 1])
     const approvedOnce = planned(noted, [plan('g1')], steps, 1)
     expect([approvedOnce.n, approvedOnce.state]).toEqual([2, 'approved'])
-    const executing = dispatched(approvedOnce, ['p-g1'])
+    const executing = dispatched(approvedOnce, ['p-g1'], NOW)
     expect([executing.n, executing.state]).toEqual([3, 'executing'])
-    expect(dispatched(executing, ['p-g1']).n).toBe(3)
+    expect(dispatched(executing, ['p-g1'], NOW).n).toBe(3)
   })
 
   test('plans are shown when they are out, not before', () => {
     const at = planned(fresh(), [plan('g1')], steps, 1)
     expect(statusBody(at).plans).toBeUndefined()
-    expect(statusBody(dispatched(at, ['p-g1'])).plans).toEqual([
+    expect(statusBody(dispatched(at, ['p-g1'], NOW)).plans).toEqual([
       { plan_id: 'p-g1', plan_digest: DIGEST, gateway_id: 'g1' },
     ])
   })
@@ -196,7 +197,7 @@ describe('closing', () => {
       'unknown',
       ['unknown', 'expired', 'expired'],
     ])
-    expect(nextMove(record, NOW + 400)).toEqual({ kind: 'wait', until: Number.POSITIVE_INFINITY })
+    expect(nextMove(record, NOW + 400)).toEqual({ kind: 'repeat', gateways: ['g1'] })
     const known = take(record, { state: 'succeeded' }, 'S', NOW + 900).record
     expect([known.state, known.n]).toEqual(['partial', record.n + 1])
     expect(take(known, { state: 'failed' }, 'F', NOW + 901).record).toBe(known)
@@ -210,11 +211,11 @@ describe('closing', () => {
   })
 
   test('each plan is closed at its own end', () => {
-    const at = planned(fresh(), [plan('g1', NOW + 10), plan('g2', NOW + 20)], steps, 1)
-    const record = dispatched(at, ['p-g1', 'p-g2'])
-    expect(nextMove(record, NOW + 10)).toEqual({ kind: 'close', why: 'expired', gateways: ['g1'] })
-    const half = closed(record, { why: 'expired' }, [unredeemed[0] as (typeof unredeemed)[number]], NOW + 10)
-    expect(nextMove(half, NOW + 11)).toEqual({ kind: 'wait', until: NOW + 20 })
+    const at = planned(fresh(), [plan('g1', NOW + 5), plan('g2', NOW + 8)], steps, 1)
+    const record = dispatched(at, ['p-g1', 'p-g2'], NOW)
+    expect(nextMove(record, NOW + 5)).toEqual({ kind: 'close', why: 'expired', gateways: ['g1'] })
+    const half = closed(record, { why: 'expired' }, [unredeemed[0] as (typeof unredeemed)[number]], NOW + 5)
+    expect(nextMove(half, NOW + 6)).toEqual({ kind: 'wait', until: NOW + 8 })
   })
 })
 
@@ -266,7 +267,41 @@ describe('waiting', () => {
 test('plans that may be out are sent again, never decided again', () => {
   const at = planned(fresh(), [plan('g1'), plan('g2')], steps, 1)
   expect(nextMove(at, NOW)).toEqual({ kind: 'dispatch', gateways: ['g1', 'g2'] })
-  expect(nextMove(dispatched(at, ['p-g1']), NOW)).toEqual({ kind: 'dispatch', gateways: ['g2'] })
+  expect(nextMove(dispatched(at, ['p-g1'], NOW), NOW)).toEqual({ kind: 'dispatch', gateways: ['g2'] })
+})
+
+describe('G12: plans and outcomes that a server lost after it had acknowledged them', () => {
+  const open = out()
+  const end = (step_id: string, gateway: string, record = open) =>
+    take(record, { step_id, plan_id: `p-${gateway}`, iss: gateway, state: 'succeeded' }, step_id).record
+
+  test('the plan is sent again while its gateway does not say how its steps ended, at doubled intervals', () => {
+    expect(nextMove(open, NOW)).toEqual({ kind: 'wait', until: NOW + 10 })
+    expect(nextMove(open, NOW + 10)).toEqual({ kind: 'repeat', gateways: ['g1', 'g2'] })
+    const again = sentAgain(open, ['p-g1', 'p-g2'], NOW + 10)
+    expect(again.n).toBe(open.n)
+    expect(nextMove(again, NOW + 11)).toEqual({ kind: 'wait', until: NOW + 30 })
+  })
+
+  test('the plan of a gateway that said how all its steps ended is not sent again', () => {
+    const half = end('s2', 'g2', end('s0', 'g1'))
+    expect(nextMove(half, NOW + 10)).toEqual({ kind: 'repeat', gateways: ['g1'] })
+    expect(nextMove(end('s1', 'g1', half), NOW + 10)).toEqual({ kind: 'settle' })
+  })
+
+  test('a step whose end is unknown is asked for after the plan’s end too, and not for ever', () => {
+    const redeemed = [{ gateway_id: 'g2', steps: [{ step_id: 's2', redeemed: 1 }] }]
+    const done = end('s1', 'g1', end('s0', 'g1'))
+    const unknown = closed(done, { why: 'expired' }, redeemed, NOW + 300)
+    expect([unknown.state, nextMove(unknown, NOW + 300)]).toEqual(['unknown', { kind: 'repeat', gateways: ['g2'] }])
+    const often = Array.from({ length: 7 }).reduce<LiveRecord>((at) => sentAgain(at, ['p-g2'], NOW + 300), unknown)
+    expect(nextMove(often, NOW + 301)).toEqual({ kind: 'wait', until: Number.POSITIVE_INFINITY })
+  })
+
+  test('a plan that is made anew after a restart is the one that was sent', () => {
+    const anew = planned(open, [{ ...plan('g1'), plan_digest: digest('E') }], steps, 1)
+    expect(nextMove(anew, NOW + 1)).toEqual({ kind: 'wait', until: NOW + 10 })
+  })
 })
 
 test('a record survives the bucket as it was, and another’s bytes are no record', () => {
@@ -310,6 +345,7 @@ describe('a hundred steps that all fail with as many words as they may', () => {
         1,
       ),
       ['p-g1'],
+      NOW,
     )
 
   test.each(['e', 'ü', '😀', '"'])('G12: its record and its status fit into their streams (%s)', (letter) => {

@@ -154,16 +154,32 @@ export function planned(
     ...without(record, 'approval', 'attestation'),
     state: record.state === 'executing' ? 'executing' : 'approved',
     reasons: [],
-    plans: [...others, ...plans],
+    plans: [...others, ...plans.map((plan) => ({ ...sentOf(record, plan), ...plan }))],
     steps: steps.map((step) => known(step) ?? { ...step, state: 'waiting' }),
     max_uses: maxUses,
   })
 }
 
+/** What is known of sending a plan of this id, whose bytes may have been others. */
+function sentOf({ plans }: LiveRecord, { plan_id }: PlanRecord): Pick<PlanRecord, 'out' | 'sent' | 'stopped'> {
+  const { out, sent, stopped } = plans.find((plan) => plan.plan_id === plan_id) ?? {}
+  return { ...(out && { out }), ...(sent && { sent }), ...(stopped && { stopped }) }
+}
+
 /** The stream has acknowledged these plans. */
-export function dispatched(record: LiveRecord, planIds: readonly string[]): LiveRecord {
-  const plans = record.plans.map((plan) => (planIds.includes(plan.plan_id) ? { ...plan, out: true as const } : plan))
-  return withSteps(record, { ...record, plans })
+export function dispatched(record: LiveRecord, planIds: readonly string[], nowSeconds: number): LiveRecord {
+  const out = sentAgain(record, planIds, nowSeconds).plans.map((plan) =>
+    planIds.includes(plan.plan_id) ? { ...plan, out: true as const } : plan,
+  )
+  return withSteps(record, { ...record, plans: out })
+}
+
+/** When these plans were sent last, and how often. */
+export function sentAgain(record: LiveRecord, planIds: readonly string[], nowSeconds: number): LiveRecord {
+  const plans = record.plans.map((plan) =>
+    planIds.includes(plan.plan_id) ? { ...plan, sent: { at: nowSeconds, times: (plan.sent?.times ?? 0) + 1 } } : plan,
+  )
+  return { ...record, plans }
 }
 
 /** Nothing more of it shall be redeemed; token-issuer is asked to see to that. Without plans nothing can be, and it ends at once. */

@@ -13,6 +13,8 @@ export interface AdvanceDeps {
   readonly clock: Clock
   readonly decide: (record: LiveRecord) => Promise<void>
   readonly dispatch: (record: LiveRecord, gateways: readonly string[]) => Promise<void>
+  /** Sends plans once more to gateways that are silent. */
+  readonly repeat: (record: LiveRecord, gateways: readonly string[]) => Promise<void>
   readonly close: (record: LiveRecord, why: CloseReason, gateways: readonly string[]) => Promise<void>
   readonly settle: (record: LiveRecord) => Promise<void>
 }
@@ -51,6 +53,9 @@ async function make(deps: AdvanceDeps, key: string, record: LiveRecord, move: Mo
       break
     case 'dispatch':
       await orWithdrawn(deps, record, move.gateways, () => deps.dispatch(record, move.gateways))
+      break
+    case 'repeat':
+      await orWithdrawn(deps, record, move.gateways, () => deps.repeat(record, move.gateways))
       break
     case 'close':
       await deps.close(record, move.why, move.gateways)

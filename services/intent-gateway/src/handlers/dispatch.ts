@@ -1,4 +1,4 @@
-import type { Bus } from '@writ/bus'
+import { type Bus, isRefusal } from '@writ/bus'
 import { Fault, issueRpc, subjects } from '@writ/contracts'
 import { currentTrace, traced } from '@writ/service-kit'
 import type { DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
@@ -7,7 +7,7 @@ import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { isFinal, type LiveRecord, type NumberedDecision, type PlanRecord, stateKey } from '../core/intent-record.ts'
 import { gatewaysOf } from '../core/routes.ts'
-import { decided, dispatched, planned, type RoutedStep } from '../core/transitions.ts'
+import { decided, dispatched, planned, type RoutedStep, sentAgain } from '../core/transitions.ts'
 import type { Ask, AuthorityView, Clock, Meter, Sign } from '../ports.ts'
 import { buildPlan, earlierOf, type Outgoing } from './build-plan.ts'
 
@@ -23,7 +23,7 @@ export interface DispatchDeps {
   readonly meter: Meter
   readonly bus: Pick<Bus, 'store'>
   readonly beside: (work: Promise<void>) => void
-  /** Plans that were made and wait for the log or the bus, by their digest. */
+  /** Plans that were made and whose steps have not all ended, by their digest. */
   readonly made: Map<string, Outgoing>
 }
 
@@ -79,11 +79,62 @@ export function dispatchAgain(deps: DispatchDeps): (record: LiveRecord, gateways
       await publish(deps, record, await deps.records.intent(key), made)
       return
     }
-    await makeAgain(deps, record, gateways)
+    const again = await makeAgain(deps, record, gateways, canBeDispatched)
+    const key = stateKey(record.agent_id, record.intent_id)
+    if (again.length > 0) await publish(deps, record, await deps.records.intent(key), again)
   }
 }
 
-async function makeAgain(deps: DispatchDeps, record: LiveRecord, gateways: readonly string[]): Promise<void> {
+/**
+ * The first repetition is kept only where the gateway has nothing else to take, for one that is away has its plan. Later ones are
+ * kept anyhow: a consumer that remembers more than its stream does passes over what is stored next, which then lies there for good.
+ */
+const POLITE_TIMES = 2
+
+/**
+ * Sends plans once more that are out and of which nothing is heard: the stream of plans, or that of outcomes, may have lost what it
+ * acknowledged. The gateway knows a plan by its id. After its `exp` only bytes that are still here are sent: they ask how it ended.
+ */
+export function repeat(deps: DispatchDeps): (record: LiveRecord, gateways: readonly string[]) => Promise<void> {
+  return async (record, gateways) => {
+    const key = stateKey(record.agent_id, record.intent_id)
+    const now = deps.clock.nowSeconds()
+    const silent = record.plans.filter(({ gateway_id }) => gateways.includes(gateway_id))
+    const here = silent.flatMap(({ plan_digest }) => deps.made.get(plan_digest) ?? [])
+    const gone = silent.filter(({ plan_digest, exp }) => !deps.made.has(plan_digest) && now < exp)
+    const made = gone.length === 0 ? [] : await makeAgain(deps, record, namesOf(gone), canBeRepeated)
+    keep(deps.made, made)
+    const plans = [...here, ...made]
+    if (plans.length > 0) await deps.evidence.dispatched(record, await deps.records.intent(key), plans)
+    const times = Math.max(...silent.map(({ sent }) => sent?.times ?? 1))
+    for (const plan of plans) await sendAgain(deps, plan, times < POLITE_TIMES)
+    const ids = silent.map(({ plan_id }) => plan_id)
+    await deps.records.modify(key, (latest) => sentAgain(latest, ids, now))
+  }
+}
+
+async function sendAgain({ bus, view }: DispatchDeps, { plan, compact }: Outgoing, polite: boolean): Promise<void> {
+  const subject = subjects(view.authority.region).plan(plan.gateway_id)
+  const only = polite ? { expectLast: { seq: 0 } } : {}
+  try {
+    await bus.store(subject, compact, { stream: 'PLANS', trace: currentTrace(), ...only })
+  } catch (error) {
+    if (!isRefusal(error, 'wrong-last-sequence') && !isRefusal(error, 'full')) throw error
+  }
+}
+
+const namesOf = (plans: readonly PlanRecord[]): string[] => plans.map(({ gateway_id }) => gateway_id)
+const canBeRepeated = (latest: LiveRecord): boolean => latest.closing === undefined && !isFinal(latest.state)
+const canBeDispatched = (latest: LiveRecord): boolean =>
+  latest.closing === undefined && latest.plans.some(({ out }) => out !== true)
+
+/** Plans of the same ids and tokens, which are recorded in place of those that are not here any more. None where that is too late. */
+async function makeAgain(
+  deps: DispatchDeps,
+  record: LiveRecord,
+  gateways: readonly string[],
+  still: (latest: LiveRecord) => boolean,
+): Promise<readonly Outgoing[]> {
   const key = stateKey(record.agent_id, record.intent_id)
   const intent = await deps.records.intent(key)
   const { first, count } = record.decisions
@@ -96,11 +147,9 @@ async function makeAgain(deps: DispatchDeps, record: LiveRecord, gateways: reado
     throw new Fault('unavailable', { message: 'The token of a recorded plan is not to be had.' })
   const plans = await Promise.all(tokens.map((token) => buildPlan(deps, allowed, last, token)))
   const change = await deps.records.modify(key, (latest) =>
-    latest.closing === undefined && latest.plans.some(({ out }) => out !== true)
-      ? planned(latest, plans.map(recordOf), latest.steps, latest.max_uses)
-      : latest,
+    still(latest) ? planned(latest, plans.map(recordOf), latest.steps, latest.max_uses) : latest,
   )
-  if (change !== undefined && change.after !== change.before) await publish(deps, change.after, intent, plans)
+  return change !== undefined && change.after !== change.before ? plans : []
 }
 
 function publish(deps: DispatchDeps, record: LiveRecord, intent: string, plans: readonly Outgoing[]): Promise<void> {
@@ -128,10 +177,9 @@ async function publishNow(
       deps.bus.store(at.plan(plan.gateway_id), compact, { stream: 'PLANS', trace: currentTrace() }),
     ),
   )
-  for (const { planDigest } of plans) deps.made.delete(planDigest)
   deps.meter.passed(key, 'dispatch')
   const ids = plans.map(({ plan }) => plan.plan_id)
-  const change = await deps.records.modify(key, (now) => dispatched(now, ids))
+  const change = await deps.records.modify(key, (now) => dispatched(now, ids, deps.clock.nowSeconds()))
   if (change !== undefined) await deps.statuses.say(change.after)
 }
 

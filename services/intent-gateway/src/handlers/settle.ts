@@ -4,6 +4,7 @@ import { noteSpan } from '@writ/service-kit'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
+import type { OutcomeCopies } from '../adapters/outcome-copies.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { intentKey, type LiveRecord, stateKey } from '../core/intent-record.ts'
 import type { AuthorityView, Meter } from '../ports.ts'
@@ -13,8 +14,12 @@ export interface SettleDeps {
   readonly records: IntentRecords
   readonly files: DecisionFiles
   readonly statuses: Statuses
+  readonly outcomes: OutcomeCopies
   readonly evidence: Evidence
   readonly meter: Meter
+  /** Plans that are kept to be sent again, by their digest. */
+  readonly made: Pick<Map<string, unknown>, 'delete'>
+  readonly reportLate: (error: unknown) => void
 }
 
 /**
@@ -28,6 +33,8 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
     const key = stateKey(record.agent_id, record.intent_id)
     for (let n = 1; n <= record.decisions.count; n++) await deps.files.forget(key, n)
     await deps.records.settle(record)
+    for (const { plan_digest } of record.plans) deps.made.delete(plan_digest)
+    deps.outcomes.forgetLater(record, deps.reportLate)
     if (record.plans.length > 0) deps.meter.passed(key, 'run')
     deps.meter.finished(key, record.state, record.reasons[0]?.code ?? 'none')
     noteSpan({ 'writ.state': record.state })

@@ -4,6 +4,7 @@ import { openOneOf, type Unverified } from '@writ/keys'
 import { caughtUp, currentTrace, noteSpan } from '@writ/service-kit'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
+import type { OutcomeCopies } from '../adapters/outcome-copies.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type IntentRecord, isDone, stateKey } from '../core/intent-record.ts'
 import { judgeIntent } from '../core/judge-intent.ts'
@@ -21,6 +22,7 @@ export interface TakeIntentDeps {
   readonly view: AuthorityView
   readonly records: IntentRecords
   readonly statuses: Statuses
+  readonly outcomes: OutcomeCopies
   readonly evidence: Evidence
   readonly refusals: Refusals
   readonly meter: Meter
@@ -140,6 +142,7 @@ async function judge({ view }: TakeIntentDeps, { claims, jws }: Verified<typeof 
 
 /** The same message again, or after a crash: what is known is said anew, and what is not done goes on. */
 async function resume(deps: TakeIntentDeps, key: string, record: IntentRecord): Promise<void> {
+  await deps.outcomes.sayAgain(record)
   await deps.statuses.sayAnew(record)
   if (!isDone(record)) deps.kick(key)
 }

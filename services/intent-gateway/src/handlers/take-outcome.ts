@@ -3,6 +3,7 @@ import { endedRpc, Fault, isFault, type Outcome, outcomeMessage } from '@writ/co
 import { checkAudience, checkTimes, openMessage } from '@writ/keys'
 import { caughtUp, noteSpan } from '@writ/service-kit'
 import type { Evidence } from '../adapters/evidence.ts'
+import type { OutcomeCopies } from '../adapters/outcome-copies.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type IntentRecord, isDone } from '../core/intent-record.ts'
 import { type OutcomeEffect, takeOutcome as take } from '../core/take-outcome.ts'
@@ -13,6 +14,7 @@ import { soon } from './soon.ts'
 export interface TakeOutcomeDeps extends KnownKeyDeps {
   readonly view: AuthorityView
   readonly statuses: Statuses
+  readonly outcomes: OutcomeCopies
   readonly evidence: Evidence
   readonly refusals: Refusals
   readonly meter: Meter
@@ -24,7 +26,7 @@ export interface TakeOutcomeDeps extends KnownKeyDeps {
 }
 
 /**
- * Takes one message of `outcome.<gateway_id>`: state, then the gateway's own bytes and the status, then the evidence. When it resolves,
+ * Takes one message of `outcome.<gateway_id>`: a copy, state, then the gateway's own bytes and the status, then the evidence. When it resolves,
  * all of that is done and the message may be acknowledged; the same outcome again repeats what may be missing and changes nothing.
  * Throws Fault `unavailable` when it must come again.
  */
@@ -65,6 +67,8 @@ async function count(
   noteSpan({ 'writ.intent_digest': record.digest, 'writ.step_id': claims.step_id, 'writ.state': claims.state })
   checkPlan(record, gatewayId, claims)
   if (isDone(record)) return late(deps, record, claims, jws.digest)
+  if (claims.state !== 'started' && take(record, claims, jws.digest, deps.clock.nowSeconds()).effect !== 'late')
+    await deps.outcomes.keep(key, jws.digest, jws.compact)
   let effect: OutcomeEffect = 'late'
   const change = await deps.records.modify(key, (latest) => {
     const taken = take(latest, claims, jws.digest, deps.clock.nowSeconds())
@@ -73,7 +77,7 @@ async function count(
   })
   const after = change?.after ?? (await deps.records.read(key)) ?? record
   if (isDone(after) || effect === 'late') return late(deps, after, claims, jws.digest)
-  await deps.statuses.outcome(after, claims.step_id, body)
+  await deps.statuses.outcome(after, claims.step_id, body, () => isLatest(deps, key, claims, jws.digest))
   await deps.statuses.say(after)
   if (effect === 'try-ended') await nextTry(deps, jws.compact)
   await soon(deps.evidence.outcome(after, claims, jws.compact), deps.reportLate)
@@ -81,6 +85,12 @@ async function count(
   if (claims.state === 'started' && record.steps.every(({ state }) => state === 'waiting'))
     deps.meter.passed(key, 'begin')
   deps.kick(key)
+}
+
+/** Of two outcomes that are taken at once the one that was counted first must not be shown last. */
+function isLatest({ records }: TakeOutcomeDeps, key: string, { step_id, state }: Outcome, digest: string): boolean {
+  const step = records.index.get(key)?.record.steps.find((candidate) => candidate.step_id === step_id)
+  return step === undefined ? state !== 'started' : step.outcome_digest === digest
 }
 
 async function recordOf(

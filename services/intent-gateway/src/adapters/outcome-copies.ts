@@ -1,0 +1,61 @@
+import { type Bucket, type Bus, isRefusal } from '@writ/bus'
+import { subjects } from '@writ/contracts'
+import { requestDigest } from '@writ/keys'
+import { currentTrace } from '@writ/service-kit'
+import { type IntentRecord, outcomeKey, stateKey } from '../core/intent-record.ts'
+
+/** What is left under a key whose text nobody needs any more. */
+const FORGOTTEN = '-'
+/** STATUS may lose its last moments, and whoever follows an intent asks within minutes of its end. */
+const FORGET_AFTER_MS = 300_000
+
+/** Outcomes as their gateways signed them, in the flushed bucket `intents` until STATUS cannot lose them any more. */
+export class OutcomeCopies {
+  readonly #bucket: Bucket
+  readonly #bus: Pick<Bus, 'store' | 'last'>
+  readonly #region: string
+
+  constructor(bucket: Bucket, bus: Pick<Bus, 'store' | 'last'>, region: string) {
+    this.#bucket = bucket
+    this.#bus = bus
+    this.#region = region
+  }
+
+  /** Before anything is made of an outcome that ends a step or a try. */
+  async keep(key: string, digest: string, compact: string): Promise<void> {
+    await this.#bucket.create(outcomeKey(key, digest), compact)
+  }
+
+  /** Stores those again that the status names and STATUS does not have. One that is newer is not written over. */
+  async sayAgain(record: IntentRecord): Promise<void> {
+    const key = stateKey(record.agent_id, record.intent_id)
+    for (const { step_id, outcome_digest } of record.steps)
+      if (outcome_digest !== undefined) await this.#sayStep(record, key, step_id, outcome_digest)
+  }
+
+  /** Later: one that is not forgotten when the process ends goes with the bucket's age. */
+  forgetLater(record: IntentRecord, report: (error: unknown) => void): void {
+    const key = stateKey(record.agent_id, record.intent_id)
+    const digests = record.steps.flatMap(({ outcome_digest }) => outcome_digest ?? [])
+    if (digests.length > 0) setTimeout(() => void this.#forget(key, digests).catch(report), FORGET_AFTER_MS).unref()
+  }
+
+  async #forget(key: string, digests: readonly string[]): Promise<void> {
+    for (const digest of digests) await this.#bucket.put(outcomeKey(key, digest), FORGOTTEN)
+  }
+
+  async #sayStep(record: IntentRecord, key: string, stepId: string, digest: string): Promise<void> {
+    const subject = subjects(this.#region).status(record.agent_id, record.intent_id, stepId)
+    const last = await this.#bus.last('STATUS', subject)
+    if (last !== undefined && requestDigest(last.data) === digest) return
+    const kept = await this.#bucket.get(outcomeKey(key, digest))
+    const text = Buffer.from(kept?.value ?? FORGOTTEN).toString('latin1')
+    if (text === FORGOTTEN) return
+    try {
+      const expectLast = { seq: last?.seq ?? 0 }
+      await this.#bus.store(subject, text, { stream: 'STATUS', trace: currentTrace(), expectLast })
+    } catch (error) {
+      if (!isRefusal(error, 'wrong-last-sequence')) throw error
+    }
+  }
+}
