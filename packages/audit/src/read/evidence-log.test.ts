@@ -78,6 +78,7 @@ describe('says of an entry that it is not verified', () => {
     expect(first?.doubts.map(({ verdict }) => verdict)).toContain('entry_altered')
     expect(first?.proof).toBeUndefined()
     expect(second?.doubts).toEqual([])
+    expect((await (await open()).find({ intent: 'intent-1' })).whole).toBe(false)
   })
 
   test('whose tile is gone, or whose bundle', async () => {
@@ -86,7 +87,7 @@ describe('says of an entry that it is not verified', () => {
     expect(verdicts([await (await open()).entry(3)])).toEqual(['tile_missing'])
     await rm(join(dir, ORIGIN, 'tile/entries/000.p/20'))
     expect(await (await open()).entry(3)).toMatchObject({ doubts: [{ verdict: 'entry_missing' }], events: [] })
-    expect(await (await open()).find({ intent: 'intent-1' })).toMatchObject({ missing: 20, intents: [] })
+    expect(await (await open()).find({ intent: 'intent-1' })).toMatchObject({ missing: 20, whole: false, intents: [] })
   })
 
   test('that lies beyond the log', async () => {
@@ -318,7 +319,8 @@ describe('finding', () => {
       { name: 'hostile', stream: 'AUDIT', source, body: `${header}.${body(payload).split('.', 2)[1]}.e30` },
     ])
     const log = await open()
-    expect((await log.find({ intent: 'intent-1' })).intents).toHaveLength(1)
+    const { intents, whole } = await log.find({ intent: 'intent-1' })
+    expect([intents.length, whole]).toEqual([1, true])
     expect(verdicts(await all(log))).toEqual(['message_malformed'])
   })
 })

@@ -1,11 +1,13 @@
-import { intentMessage } from '@writ/contracts'
+import { controlMessage, intentMessage, isFault, type JsonObject, type Message } from '@writ/contracts'
 import { parseJws } from '@writ/keys'
+import { leafHash, sameHash } from '../core/merkle.ts'
 import { openDocument } from '../documents/sealed-document.ts'
 import type { SubjectKeyOf } from '../verify/check-document.ts'
+import { GrowingTree } from '../verify/growing-tree.ts'
 import type { Pins } from '../verify/key-ring.ts'
 import { type GlimpsedEvent, glance } from './glance.ts'
 import { KeysInLog, type Place } from './keys-in-log.ts'
-import { type ReadEntry, readEntry } from './read-entry.ts'
+import { type ReadEntry, type ReadEvent, readEntry } from './read-entry.ts'
 import type { SignedLog } from './signed-log.ts'
 
 /** What is looked for: all that is given must hold. An intent is found as a whole where any of its events fits. */
@@ -27,13 +29,24 @@ export interface FoundIntent {
   read(): Promise<readonly ReadEntry[]>
 }
 
+export interface FoundEvents {
+  readonly entry: ReadEntry
+  /** None where the entry is no audit message. */
+  readonly events: readonly ReadEvent[]
+}
+
 export interface Found {
   /** In the order in which the log first has them. */
   readonly intents: readonly FoundIntent[]
-  /** Entries with events that fit and are about no intent, in the order of the log. */
-  readonly others: { readonly count: number; read(): AsyncIterable<ReadEntry> }
+  /** Events that fit and are about no intent, in the order of the log: entries, and which of their events. */
+  readonly others: { readonly count: number; read(): AsyncIterable<FoundEvents> }
   /** Entries of the logs that could not be read: what they say was not found. */
   readonly missing: number
+  /**
+   * Every entry of every log was read, and together they have the signed roots: nothing that the logs hold about it was passed over. False where
+   * entries are missing or were altered.
+   */
+  readonly whole: boolean
 }
 
 interface Context {
@@ -61,35 +74,77 @@ export async function findEvidence(
   const end = { log: logs.length - 1, index: logs.at(-1)?.size ?? 0 }
   const keys = new KeysInLog({ ...context, logs }, { log: 0, index: 0 }, end)
   const notes = new Map<string, Noted>()
-  const others: Place[] = []
+  const others: Alone[] = []
+  const withdrawn = new Withdrawn(search, context.keyOf)
   const of = logs.reduce((sum, { size }) => sum + size, 0)
-  let count = 0
-  for (const [log, signed] of logs.entries())
+  let [count, whole] = [0, true]
+  for (const [log, signed] of logs.entries()) {
+    const tree = new GrowingTree()
     for await (const { index, entry } of signed.entries(0)) {
       const place = { log, index }
       const seen = glance(entry)
       await keys.learn(place, entry, seen)
-      for (const event of seen?.events ?? []) {
+      const slots: number[] = []
+      for (const [slot, event] of (seen?.events ?? []).entries()) {
         if (event.intent_digest !== undefined) await note(notes, event.intent_digest, place, event, search, context)
-        else if (fitsAlone(event, search)) others.push(place)
+        else if (fitsAlone(event, search) || (await withdrawn.isNamedBy(event))) slots.push(slot)
       }
+      if (slots.length > 0) others.push({ ...place, slots })
+      tree.push(leafHash(entry), () => undefined)
       count += 1
       if (count % 1024 === 0) onProgress?.(count, of)
     }
+    whole &&= tree.size === signed.size && sameHash(tree.root(), signed.root)
+  }
   await keys.settle()
   const read = async ({ log, index }: Place): Promise<ReadEntry> =>
     await readEntry({ ...context, keys }, logs[log] as SignedLog, index)
   const fitting = [...notes].filter(([digest, noted]) => fits(digest, noted, search))
-  const alone = unique(others)
   return {
     intents: fitting.map(([digest, { places }]) => ({ digest, read: () => each(unique(places), read) })),
-    others: {
-      count: alone.length,
-      async *read() {
-        for (const place of alone) yield await read(place)
-      },
-    },
+    others: { count: others.length, read: () => eachAlone(others, read) },
     missing: of - count,
+    whole,
+  }
+}
+
+interface Alone extends Place {
+  /** Which of the entry's events. */
+  readonly slots: readonly number[]
+}
+
+async function* eachAlone(
+  others: readonly Alone[],
+  read: (place: Place) => Promise<ReadEntry>,
+): AsyncGenerator<FoundEvents> {
+  for (const { slots, ...place } of others) {
+    const entry = await read(place)
+    yield { entry, events: entry.events.filter((_, slot) => slots.includes(slot)) }
+  }
+}
+
+/** Control messages that name what is looked for, and those that lift them: only who can open them knows. */
+class Withdrawn {
+  readonly #search: Search
+  readonly #keyOf: SubjectKeyOf
+  readonly #revokes = new Set<number>()
+
+  constructor(search: Search, keyOf: SubjectKeyOf) {
+    this.#search = search
+    this.#keyOf = keyOf
+  }
+
+  async isNamedBy(event: GlimpsedEvent): Promise<boolean> {
+    const { intent, agent, device } = this.#search
+    const named = agent ?? device
+    const asked = named !== undefined && intent === undefined && (agent === undefined || device === undefined)
+    if (!asked || event.type !== 'control.applied' || !isWithin(event, this.#search)) return false
+    const { command, scope, id, lifts } = await sealedClaims(event, controlMessage, this.#keyOf)
+    const kind = agent === undefined ? 'device' : 'agent'
+    const revokes = command === 'revoke' && (scope === 'all' || (scope === kind && id === named))
+    const seq = event.detail['seq']
+    if (revokes && typeof seq === 'number') this.#revokes.add(seq)
+    return revokes || (command === 'lift' && typeof lifts === 'number' && this.#revokes.has(lifts))
   }
 }
 
@@ -115,21 +170,26 @@ async function note(
   if (event.device_id !== undefined) noted.devices.add(event.device_id)
   noted.inWindow ||= isWithin(event, search)
   // Which devices an intent names that came to nothing, the intent alone says.
-  if (search.device !== undefined) for (const device of await targetsOf(event, keyOf)) noted.devices.add(device)
+  if (search.device === undefined) return
+  const { targets } = await sealedClaims(event, intentMessage, keyOf)
+  for (const target of Array.isArray(targets) ? targets : []) if (typeof target === 'string') noted.devices.add(target)
 }
 
-async function targetsOf({ documents }: GlimpsedEvent, keyOf: SubjectKeyOf): Promise<readonly string[]> {
-  const found = documents.find(({ typ }) => typ === intentMessage.typ)
-  if (found?.jwe === undefined || found.digest === undefined) return []
+/** What an event's sealed document of a type says, where a key opens it: for finding only, nothing of it is verified. */
+async function sealedClaims(
+  { documents }: GlimpsedEvent,
+  { typ, bytesMax }: Pick<Message, 'typ' | 'bytesMax'>,
+  keyOf: SubjectKeyOf,
+): Promise<JsonObject> {
+  const found = documents.find((document) => document.typ === typ)
+  if (found?.jwe === undefined || found.digest === undefined) return {}
   try {
-    const document = { typ: intentMessage.typ, digest: found.digest, jwe: found.jwe }
-    const opened = await openDocument(document, keyOf)
-    if (opened.state === 'sealed') return []
-    const { targets } = parseJws(opened.jws, intentMessage.bytesMax).payload
-    return Array.isArray(targets) ? targets.filter((target) => typeof target === 'string') : []
-  } catch {
+    const opened = await openDocument({ typ, digest: found.digest, jwe: found.jwe }, keyOf)
+    return opened.state === 'sealed' ? {} : parseJws(opened.jws, bytesMax).payload
+  } catch (error) {
     // What is wrong with it is said when it is read.
-    return []
+    if (isFault(error)) return {}
+    throw error
   }
 }
 

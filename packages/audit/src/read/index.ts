@@ -1,6 +1,6 @@
 export type { ChainEvent } from './chain-order.ts'
 export { EvidenceLog, type EvidenceOptions } from './evidence-log.ts'
-export type { Found, FoundIntent, Search } from './find-evidence.ts'
+export type { Found, FoundEvents, FoundIntent, Search } from './find-evidence.ts'
 export { type DecisionStory, type IntentStory, intentStory, type StepStory } from './intent-story.ts'
 export type { Doubt, ReadDocument, ReadEntry, ReadEvent } from './read-entry.ts'
 export type { SignedLog } from './signed-log.ts'

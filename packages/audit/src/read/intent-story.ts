@@ -73,9 +73,11 @@ export interface IntentStory {
   readonly reasons: readonly ReasonCode[]
   /** All of it in the order of its chain, also what is not verified. */
   readonly events: readonly ChainEvent[]
+  /** Entries that name it and are no audit messages: what they say is not told. */
+  readonly unreadable: readonly ReadEntry[]
   /** By the earliest event's source. */
   readonly at: string
-  /** Every entry in it is verified. */
+  /** Every entry about it is verified. */
   readonly verified: boolean
 }
 
@@ -109,7 +111,8 @@ export function intentStory(digest: string, entries: readonly ReadEntry[]): Inte
     reasons: believed.find(({ event }) => event.type === 'intent.refused')?.event.reasons ?? [],
     events,
     at: times[0] ?? '',
-    verified: events.every(({ entry }) => entry.doubts.length === 0),
+    unreadable: entries.filter((entry) => entry.events.length === 0),
+    verified: entries.every((entry) => entry.doubts.length === 0),
   }
 }
 

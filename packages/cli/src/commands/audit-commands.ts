@@ -1,67 +1,143 @@
 import { resolve } from 'node:path'
 import { writeSubjectKeysFile } from '@writ/audit'
-import { connectStore, readSubjectKeys } from '@writ/plane'
 import type { Command } from 'commander'
-import { openContext, planeOf } from '../context.ts'
-import { EXIT } from '../exit-codes.ts'
-import { list } from '../options.ts'
-import type { Act, Invocation } from '../program.ts'
-import { linesOfVerification, type VerifyAuditOptions, verifyAudit } from './verify-audit.ts'
+import { examples } from '../help.ts'
+import type { Act, Invocation } from '../invocation.ts'
+import { list, wholeNumber } from '../options.ts'
+import { instantOf } from './audit-instant.ts'
+import { subjectKeysOfPlane, withPlaceOptions } from './audit-place.ts'
+import { auditReport, type ReportOptions } from './audit-report.ts'
+import { auditShow, type ShowOptions } from './audit-show.ts'
+import { auditTail, type TailOptions } from './audit-tail.ts'
+import { auditTrace, type SearchOptions } from './audit-trace.ts'
+import { auditVerify, type VerifyOptions } from './audit-verify.ts'
 
-/** `writ audit verify [DIR]`, `writ audit keys` */
+/** `writ audit verify|tail|trace|show|report|keys` */
 export function addAuditCommands(program: Command, act: Act): void {
-  const audit = program.command('audit').description('Read and verify the evidence.')
-  audit
-    .command('verify')
-    .description('verify an audit log from its files alone, or say what is wrong with it')
-    .argument('[dir]', 'the store’s folder or a copy of it (default: the local plane’s)')
-    .option(
-      '--vkey <vkey>',
-      'pinned key of the log, repeatable (default: the trust file’s, else the local plane’s)',
-      list,
-    )
-    .option(
-      '--trust <file>',
-      'pinned operators and anchors: an enrolment package, or its `trust` (default: the local plane’s)',
-    )
-    .option('--subject-keys <file>', 'keys that open sealed documents: see `writ audit keys`')
+  const audit = program
+    .command('audit')
+    .description('Read and verify the evidence: a folder of the log, or a copy of it, and pins are all it takes.')
+  addVerify(audit, act)
+  addTail(audit, act)
+  addTrace(audit, act)
+  addShow(audit, act)
+  addReport(audit, act)
+  addKeys(audit, act)
+}
+
+function addVerify(audit: Command, act: Act): void {
+  const command = withPlaceOptions(
+    audit.command('verify').description('verify an audit log from its files alone, or say what is wrong with it'),
+  )
     .option('--checkpoint <file>', 'a checkpoint kept from earlier: the log must go on from it; repeatable', list)
-    .option('--origin <origin>', 'which log (default: the newest that the key speaks for)')
     .option('--complete', 'nothing is on its way into the log: its newest effects must have their evidence too')
-    .addHelpText(
-      'after',
-      '\nNeeds no network and no running service. Ends with 6 when the log does not verify.\nExamples:\n  writ audit verify\n  writ audit verify /mnt/copy --trust auditor/enrolment.json --json',
-    )
+    .addHelpText('after', '\nNeeds no network and no running service. Ends with 6 when the log does not verify.')
     .action(
-      act((invocation, dir, options) => verify(invocation, dir as string | undefined, options as VerifyAuditOptions)),
+      act((invocation, dir, options) => auditVerify(invocation, dir as string | undefined, options as VerifyOptions)),
     )
-  audit
+  examples(command, 'writ audit verify', {
+    run: 'writ audit verify /mnt/copy --trust auditor/enrolment.json --json',
+    what: 'a copy, with the pins that the auditor was given',
+  })
+}
+
+function addTail(audit: Command, act: Act): void {
+  const command = withPlaceOptions(
+    audit.command('tail').description('the last events of the log, a line each, verified before they are shown'),
+  )
+    .option('-n, --lines <n>', 'how many of the last', wholeNumber, 20)
+    .option('-f, --follow', 'then those that come, as they are sealed, until Ctrl-C')
+    .action(act((invocation, dir, options) => auditTail(invocation, dir as string | undefined, options as TailOptions)))
+  examples(
+    command,
+    { run: 'writ audit tail --follow', what: 'live' },
+    { run: 'writ audit tail -f --open', what: 'with the sealed documents opened' },
+    { run: 'writ audit tail -f --json | jq -r .event.type', what: 'one JSON document a line' },
+  )
+}
+
+function withSearchOptions(command: Command, limit: number): Command {
+  const instant = (end: boolean) => (text: string) => instantOf(text, Date.now(), end)
+  return withPlaceOptions(command)
+    .option('--intent <id>', 'one intent: its id or its digest')
+    .option('--agent <id>', 'all of an agent’s')
+    .option('--device <id>', 'all about a device; intents that came to nothing only where they can be opened')
+    .option('--from <time>', 'from then on: 2026-11-24, 2026-11-24T22:00Z, or 30m, 2h, 7d ago', instant(false))
+    .option('--to <time>', 'until before then; a date alone is its whole day', instant(true))
+    .option('--limit <n>', 'the last intents, and the last other entries, of more than this many', wholeNumber, limit)
+}
+
+function addTrace(audit: Command, act: Act): void {
+  const command = withSearchOptions(
+    audit
+      .command('trace')
+      .description('what the log holds about an intent, an agent, a device or a time, in order, each entry verified'),
+    100,
+  )
+    .addHelpText('after', '\nEnds with 6 when anything shown is not verified.')
+    .action(
+      act((invocation, dir, options) => auditTrace(invocation, dir as string | undefined, options as SearchOptions)),
+    )
+  examples(
+    command,
+    { run: 'writ audit trace --intent 5f2c6c1e-… --open', what: 'from who asked to what came back' },
+    'writ audit trace --agent maintenance --from 2h',
+    'writ audit trace /mnt/copy --trust pins.json --subject-keys keys.json --device press-07 --json',
+  )
+}
+
+function addShow(audit: Command, act: Act): void {
+  const command = withPlaceOptions(
+    audit
+      .command('show')
+      .argument('<index>', 'which leaf of the log', wholeNumber)
+      .description('one entry of the log with everything in it, verified before it is shown'),
+  )
+    .option('--proof <file>', 'write its inclusion proof (C2SP tlog-proof), for any tool that knows transparency logs')
+    .option('--entry <file>', 'write the entry’s bytes, which the proof is about')
+    .action(
+      act((invocation, index, dir, options) =>
+        auditShow(invocation, index as number, dir as string | undefined, options as ShowOptions),
+      ),
+    )
+  examples(command, 'writ audit show 33 --open', {
+    run: 'writ audit show 33 --proof 33.tlog-proof --entry 33.jws',
+    what: 'to hand one event to somebody else',
+  })
+}
+
+function addReport(audit: Command, act: Act): void {
+  const command = withSearchOptions(
+    audit
+      .command('report')
+      .description('verify the log and tell its intents in one HTML file, with proofs, for a browser or paper')
+      .requiredOption('--html <file>', 'where to; its mode is 0600'),
+    500,
+  )
+    .option('--complete', 'nothing is on its way into the log: its newest effects must have their evidence too')
+    .addHelpText('after', '\nThe file needs no server and fetches nothing. Ends with 6 when the log does not verify.')
+    .action(
+      act((invocation, dir, options) => auditReport(invocation, dir as string | undefined, options as ReportOptions)),
+    )
+  examples(command, 'writ audit report --html november.html --from 2026-11-01 --to 2026-11-30', {
+    run: 'writ audit report --html intent.html --intent 5f2c6c1e-… --open',
+    what: 'with names, purposes and results',
+  })
+}
+
+function addKeys(audit: Command, act: Act): void {
+  const command = audit
     .command('keys')
     .description('write the keys that open sealed documents to a file: whoever has it reads them all')
     .requiredOption('--out <file>', 'where to; its mode is 0600')
     .action(act((invocation, options) => keys(invocation, (options as { readonly out: string }).out)))
+  examples(command, 'writ audit keys --out auditor/keys.json')
 }
 
-async function verify(
-  { out, home, fail }: Invocation,
-  dir: string | undefined,
-  options: VerifyAuditOptions,
-): Promise<void> {
-  const found = await verifyAudit(home, dir, options)
-  out.result(found, linesOfVerification(found))
-  if (!found.ok) fail(EXIT.notVerified)
-}
-
-async function keys({ out, home }: Invocation, file: string): Promise<void> {
-  const plane = await planeOf(await openContext(home))
-  const store = await connectStore(plane)
-  try {
-    const found = await readSubjectKeys(plane, store)
-    await writeSubjectKeysFile(resolve(file), found)
-    out.result({ ok: true, keys: found.length, file: resolve(file) }, [
-      `${found.length} keys written to ${resolve(file)}; keep them as you would keep what they open`,
-    ])
-  } finally {
-    await store.close()
-  }
+async function keys(invocation: Invocation, file: string): Promise<void> {
+  const found = await subjectKeysOfPlane(invocation)
+  await writeSubjectKeysFile(resolve(file), found)
+  invocation.out.result({ ok: true, keys: found.length, file: resolve(file) }, [
+    `${found.length} keys written to ${resolve(file)}; keep them as you would keep what they open`,
+  ])
 }

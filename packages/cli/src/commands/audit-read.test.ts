@@ -1,0 +1,370 @@
+import { createHash } from 'node:crypto'
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  auditEvent,
+  formatVkey,
+  parseTlogProof,
+  sealDocument,
+  verifyTlogProof,
+  writeSubjectKeysFile,
+} from '@writ/audit'
+import { type Intent, intentMessage } from '@writ/contracts'
+import { digestOf, signMessage } from '@writ/keys'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  keys,
+  type Message,
+  ORIGIN,
+  pins,
+  plant,
+  REGION,
+  START,
+  seal,
+  subjectKeys,
+  type TestSource,
+  vkeys,
+} from '../../../audit/src/testing/plant-log.ts'
+import { runCli } from '../program.ts'
+
+const RLO = '\u{202e}'
+const HOSTILE = `</style><script>alert("1")</script> ${RLO}gpj.exe & 'x'\n\u{200b}<img src=x onerror=y>`
+
+let made: string
+let dir: string
+let trust: string
+let keysFile: string
+let planted: Awaited<ReturnType<typeof plant>>
+beforeAll(async () => {
+  made = await mkdtemp(join(tmpdir(), 'writ-cli-log-'))
+  planted = await plant()
+  // Sealed by itself, so that it is the last entry.
+  await seal(made, planted.opening, [planted.messages, [await hostileIntent(planted.sources['intent-gateway'])]])
+  trust = join(made, 'trust.json')
+  await writeFile(trust, JSON.stringify({ ...pins, log_vkeys: vkeys.map(formatVkey) }))
+  keysFile = join(made, 'keys.json')
+  await writeSubjectKeysFile(
+    keysFile,
+    [...subjectKeys].map(([kid, key]) => ({ kid, key })),
+  )
+})
+afterAll(() => rm(made, { recursive: true, force: true }))
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'writ-cli-audit-'))
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+async function hostileIntent(source: TestSource | undefined): Promise<Message> {
+  const claims: Intent = {
+    iss: 'a1',
+    aud: `writ:${REGION}`,
+    iat: START,
+    exp: START + 60,
+    jti: 'hostile',
+    on_behalf_of: `u1${RLO}<b>`,
+    action: 'restart',
+    targets: ['press-1'],
+    params: { '<script>': `\u{1b}[2J\u{9b}2J${RLO}` },
+    purpose: HOSTILE,
+  }
+  const intent = await signMessage(keys.agent, intentMessage, claims)
+  const about = { agent_id: 'a1', intent: 'restart', intent_id: 'hostile', intent_digest: digestOf(intent) }
+  const userKey = { kid: 'u-anna-2026q4', key: subjectKeys.get('u-anna-2026q4') as Uint8Array }
+  const documents = [await sealDocument(intentMessage.typ, intent, userKey)]
+  const event = auditEvent('intent.refused', {
+    ...about,
+    reasons: ['wrong_user'],
+    detail: { state: 'denied' },
+    documents,
+  })
+  return (source as TestSource).message('hostile', START + 100, [event])
+}
+
+interface Ran {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+async function run(args: readonly string[], signal = AbortSignal.abort()): Promise<Ran> {
+  const written = { out: '', err: '' }
+  const code = await runCli(args, {
+    out: { write: (text) => (written.out += text) },
+    err: { write: (text) => (written.err += text) },
+    interrupted: () => signal,
+  })
+  return { code, ...written }
+}
+/** With the pins alone: no context, no plane, no network. */
+const writ = (...args: string[]): Promise<Ran> => run(['--home', join(dir, 'none'), 'audit', ...args, '--trust', trust])
+const opened = () => ['--subject-keys', keysFile]
+const json = async (...args: string[]) => JSON.parse((await writ(...args, '--json')).out) as Record<string, unknown>
+
+/** A copy with one bit of the token’s entry changed: in its signature, or in what it says. */
+async function altered(where: 'signature' | 'payload' = 'signature'): Promise<string> {
+  const copy = join(dir, 'copy')
+  await cp(made, copy, { recursive: true })
+  const bundle = join(copy, ORIGIN, 'tile/entries/000.p/21')
+  const bytes = await readFile(bundle)
+  const body = planted.messages.find(({ name }) => name === 'token')?.body ?? ''
+  const at = bytes.indexOf(body) + (where === 'signature' ? body.length - 20 : 300)
+  bytes[at] = (bytes[at] as number) ^ 1
+  await rm(bundle)
+  await writeFile(bundle, bytes)
+  return copy
+}
+
+// ---- trace ---------------------------------------------------------------------------------------------------------
+
+describe('writ audit trace', () => {
+  test('says what is not verified, and ends with 6', async () => {
+    const { code, out } = await writ('trace', await altered(), '--intent', 'intent-1')
+    expect(code).toBe(6)
+    expect(out).toMatch(/✗ +\d+ .*NOT VERIFIED: entry_altered/)
+    expect(out).toMatch(/✗ 1 of \d+ entries are NOT VERIFIED/)
+  })
+
+  test('says that something may be missing where it cannot be found any more', async () => {
+    const { code, out } = await writ('trace', await altered('payload'), '--intent', 'intent-1')
+    expect(code).toBe(6)
+    expect(out).toContain('NOT VERIFIED: entries of the log were altered, so that what they say may be missing here.')
+  })
+
+  test('nothing that somebody wrote moves a terminal’s cursor or turns its text around', async () => {
+    for (const args of [
+      ['trace', made, '--intent', 'hostile'],
+      ['tail', made],
+      ['show', '20', made],
+    ]) {
+      const { code, out } = await writ(...args, ...opened())
+      expect([code, out]).toEqual([0, expect.stringContaining('<script>alert("1")</script>')])
+      expect(out).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
+      expect(out).toContain('\\u{202e}gpj.exe')
+    }
+  })
+
+  test('tells an intent in order from who asked to what ran, each line with its leaf', async () => {
+    const { code, out } = await writ('trace', made, '--intent', 'intent-1', ...opened())
+    expect(code).toBe(0)
+    const lines = out.split('\n').filter((line) => /^ {2}✓ +\d+ /.test(line))
+    expect(lines.map((line) => line.slice(56).trim().split(' ')[0])).toEqual([
+      'asked',
+      'decided',
+      'decided',
+      'token',
+      'sent',
+      'redeemed',
+      'began',
+      'succeeded',
+      'succeeded',
+    ])
+    expect(out).toContain('agent a1 for u1: restart press-1 — “test”')
+    expect(out).toContain(`allow under policy version 1, bundle ${digestOf('a.b')}`)
+    expect(out).toContain('the log holds nothing else about this')
+  })
+
+  test('gives all of it to machines, with proofs that anybody can verify', async () => {
+    const { ok, intents, checkpoint } = await json('trace', made, '--intent', planted.intentDigest, ...opened())
+    expect([ok, checkpoint]).toMatchObject([true, { origin: ORIGIN, size: 21 }])
+    const [story] = intents as [{ state: string; events: { leaf: number; proof: string; event: { type: string } }[] }]
+    expect(story).toMatchObject({ state: 'succeeded', agent_id: 'a1', intent: { purpose: 'test' } })
+    for (const { leaf, proof } of story.events) expect(parseTlogProof(proof).index).toBe(leaf)
+  })
+
+  test('finds by agent, device and time, shows of an entry what fits, and leaves sealed what it has no key for', async () => {
+    const { intents, others } = await json('trace', made, '--agent', 'a1')
+    expect(intents).toMatchObject([{ intent_id: 'intent-1' }, { intent_id: 'hostile', state: 'denied' }])
+    expect(others).toMatchObject([{ event: { type: 'record.filed', detail: { kind: 'agent' } } }])
+    expect(JSON.stringify(intents)).not.toContain('"u1')
+    expect(await json('trace', made, '--device', 'press-2')).toMatchObject({ ok: true, intents: [], others: [] })
+    const window = await json('trace', made, '--from', '2026-11-01T00:01', '--to', '2026-11-01')
+    expect(window).toMatchObject({ intents: [{ intent_id: 'hostile' }], others: [] })
+    expect(await json('trace', made, '--agent', 'a1', '--limit', '1')).toMatchObject({ intents_left_out: 1 })
+  })
+
+  test('without anything to look for, and for an intent that is not there, it says so', async () => {
+    expect(await writ('trace', made)).toMatchObject({ code: 3, err: expect.stringContaining('--intent') })
+    expect(await writ('trace', made, '--intent', 'nobody')).toMatchObject({ code: 4 })
+    expect(await writ('trace', made, '--from', 'yesterday')).toMatchObject({ code: 2 })
+  })
+})
+
+// ---- show ----------------------------------------------------------------------------------------------------------
+
+describe('writ audit show', () => {
+  test('writes a proof and the entry, which verify together with the pinned key alone', async () => {
+    const files = { proof: join(dir, 'one.tlog-proof'), entry: join(dir, 'one.jws') }
+    const { code } = await writ('show', '12', made, '--proof', files.proof, '--entry', files.entry)
+    expect(code).toBe(0)
+    const proof = parseTlogProof(await readFile(files.proof, 'utf8'))
+    expect(verifyTlogProof(proof, await readFile(files.entry), vkeys)).toMatchObject({ size: 21, origin: ORIGIN })
+  })
+
+  test('writes no proof of what is not proven', async () => {
+    const copy = await altered()
+    const all = await json('trace', copy, '--intent', 'intent-1')
+    const [{ events }] = all['intents'] as [{ events: { leaf: number; verified: boolean }[] }]
+    const leaf = String(events.find(({ verified }) => !verified)?.leaf)
+    expect(await writ('show', leaf, copy)).toMatchObject({ code: 6, out: expect.stringContaining('NOT VERIFIED') })
+    const file = join(dir, 'none.tlog-proof')
+    expect(await writ('show', leaf, copy, '--proof', file)).toMatchObject({ code: 3 })
+    await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
+  })
+
+  test('shows documents opened where there is a key, and says which are sealed', async () => {
+    expect((await writ('show', '20', made)).out).toContain('sealed: no key was given that opens it')
+    const { events } = await json('show', '20', made, ...opened())
+    expect(events).toMatchObject([{ verified: true, documents: [{ state: 'open', claims: { jti: 'hostile' } }] }])
+    expect(await writ('show', '21', made)).toMatchObject({ code: 3, err: expect.stringContaining('the last is 20') })
+  })
+})
+
+// ---- tail ----------------------------------------------------------------------------------------------------------
+
+describe('writ audit tail', () => {
+  test('shows the last events, a line or a JSON document each', async () => {
+    expect((await writ('tail', made, '--lines', '3')).out.trimEnd().split('\n')).toHaveLength(3)
+    const { out } = await writ('tail', made, '-n', '2', '--json')
+    const events = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object)
+    expect(events).toMatchObject([
+      { leaf: 19, verified: true },
+      { leaf: 20, event: { type: 'intent.refused' } },
+    ])
+  })
+
+  test('follows what is sealed until it is interrupted, each entry once', async () => {
+    const grows = join(dir, 'grows')
+    const { messages, opening } = await plant()
+    await seal(grows, opening, [messages.slice(0, 5)])
+    const stop = new AbortController()
+    let out = ''
+    const running = runCli(
+      ['--home', join(dir, 'none'), 'audit', 'tail', grows, '-f', '-n', '1', '--json', '--trust', trust],
+      {
+        out: {
+          write: (text) => {
+            out += text
+            if (out.split('\n').length > 16) stop.abort()
+          },
+        },
+        err: { write: (text) => (out += text) },
+        interrupted: () => stop.signal,
+      },
+    )
+    await seal(grows, opening, [messages.slice(0, 5), messages.slice(5)])
+    expect(await running).toBe(0)
+    const leaves = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { leaf: number }).leaf)
+    expect([...new Set(leaves)]).toEqual(Array.from({ length: 15 }, (_, at) => at + 5))
+  })
+})
+
+// ---- report --------------------------------------------------------------------------------------------------------
+
+const TAGS = new Set(
+  'html head meta title style body main p h1 h2 h3 div dl dt dd code section strong table thead tbody tr th td a span bdi b br blockquote article header details summary pre footer'.split(
+    ' ',
+  ),
+)
+const VOID = new Set(['meta', 'br'])
+const ATTRIBUTES = new Set(['lang', 'charset', 'http-equiv', 'content', 'name', 'class', 'id', 'href', 'title'])
+
+/** Takes the page apart as a browser does, as far as ours goes. Throws when anything is in it that we do not write. */
+function textOfPage(page: string): string {
+  const open: string[] = []
+  let text = ''
+  const style = page.indexOf('</style>')
+  const markup = page.slice(0, page.indexOf('<style>')) + page.slice(style + '</style>'.length)
+  for (const part of markup.replace('<!doctype html>', '').split(/(<[^>]*>)/)) {
+    const [, end, name = '', attributes = ''] = /^<(\/?)([a-z0-9]+)((?: [a-z-]+="[^"<>]*")*)>$/.exec(part) ?? []
+    if (name === '') {
+      if (/[<>]/.test(part)) throw new Error(`not markup of ours: ${part.slice(0, 200)}`)
+      text += part
+      continue
+    }
+    if (!TAGS.has(name)) throw new Error(`a tag that we do not write: ${part}`)
+    for (const [, attribute = '', value = ''] of attributes.matchAll(/ ([a-z-]+)="([^"]*)"/g))
+      if (!ATTRIBUTES.has(attribute) || (attribute === 'href' && !value.startsWith('#')))
+        throw new Error(`an attribute that we do not write: ${part}`)
+    if (end === '/') {
+      if (open.pop() !== name) throw new Error(`closed out of order: ${part}`)
+    } else if (!VOID.has(name)) open.push(name)
+  }
+  if (open.length > 0) throw new Error(`left open: ${open.join(' ')}`)
+  return text
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&amp;', '&')
+}
+
+describe('writ audit report', () => {
+  async function report(...args: string[]): Promise<{ ran: Ran; page: string; text: string }> {
+    const file = join(dir, 'report.html')
+    const ran = await writ('report', ...args, '--html', file)
+    const page = await readFile(file, 'utf8')
+    return { ran, page, text: textOfPage(page) }
+  }
+
+  test('what people wrote stays text: no tags of theirs, no hidden or turning characters, nothing that runs', async () => {
+    const { ran, page, text } = await report(made, ...opened())
+    expect(ran.code).toBe(0)
+    expect(text).toContain('</style><script>alert("1")</script> U+202Egpj.exe & \'x\'\nU+200B<img src=x onerror=y>')
+    expect(text).toContain('u1U+202E<b>')
+    expect(page).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
+  })
+
+  test('nothing is fetched and only its own style applies: the policy in it says so', async () => {
+    const { page } = await report(made)
+    const style = /<style>(.*?)<\/style>/s.exec(page)?.[1] ?? ''
+    const hash = createHash('sha256').update(style).digest('base64')
+    expect(page).toContain(
+      `content="default-src &#39;none&#39;; style-src &#39;sha256-${hash}&#39;; base-uri &#39;none&#39;; form-action &#39;none&#39;"`,
+    )
+    expect(page.match(/<style>/g)).toHaveLength(1)
+    expect(style).not.toMatch(/url\(|@import|@font-face/)
+    expect((await stat(join(dir, 'report.html'))).mode & 0o777).toBe(0o600)
+  })
+
+  test('tells who asked, what was decided and why, what ran, the verdict and the pins', async () => {
+    const { ran, text } = await report(made, '--intent', 'intent-1', ...opened())
+    expect(ran.out).toContain('VERIFIED: the audit log')
+    for (const said of ['✓ VERIFIED', 'agent a1 for u1', 'restart press-1', digestOf('a.b'), 'press-1 via gateway g1'])
+      expect(text).toContain(said)
+    for (const pin of vkeys.map(formatVkey)) expect(text).toContain(pin)
+    expect(text).toContain('Anchor of token-issuer')
+    expect(text).not.toContain('script')
+  })
+
+  test('holds each entry with a proof that verifies as it is copied from the page', async () => {
+    const { page } = await report(made, '--intent', 'intent-1')
+    const boxes = [
+      ...page.matchAll(/<pre>(c2sp\.org\/tlog-proof[^<]*)<\/pre>\n<p class="quiet">Entry<\/p><pre>([^<]*)<\/pre>/g),
+    ]
+    expect(boxes).toHaveLength(8)
+    for (const [, proof = '', entry = ''] of boxes)
+      expect(verifyTlogProof(parseTlogProof(proof), Buffer.from(entry), vkeys).size).toBe(21)
+  })
+
+  test('of a log that does not verify it says so first, marks what is wrong, and ends with 6', async () => {
+    const { ran, text } = await report(await altered())
+    expect(ran.code).toBe(6)
+    expect(text).toContain('✗ NOT VERIFIED')
+    expect(text).toContain('entry_altered')
+    expect(text).toMatch(/Not verified: Entry \d+ is not the one that the log committed to/)
+  })
+
+  test('without keys people stay pseudonyms, and what is left out is said', async () => {
+    const { text } = await report(made, '--limit', '1')
+    expect(text).toContain('left sealed: people are named by pseudonyms')
+    expect(text).toContain('Not in this report: 1 earlier intents that fit.')
+    expect(text).not.toContain('for u1')
+  })
+})

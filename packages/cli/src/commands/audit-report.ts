@@ -1,0 +1,115 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { EvidenceLog, formatVkey } from '@writ/audit'
+import { writeFileDurably } from '@writ/durable'
+import { thumbprint } from '@writ/keys'
+import { EXIT } from '../exit-codes.ts'
+import type { Invocation } from '../invocation.ts'
+import { styled } from '../terminal/style.ts'
+import { type EvidencePlace, evidencePlace } from './audit-place.ts'
+import { reportHtml } from './audit-report-html.ts'
+import { passedOver, type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
+import { verdictOf } from './audit-verdict.ts'
+import { verifyPlace } from './audit-verify.ts'
+
+export interface ReportOptions extends SearchOptions {
+  readonly html: string
+  readonly complete?: boolean
+}
+
+/** `writ audit report [DIR] --html FILE`: verifies the whole log, and tells the intents of a window in one file. */
+export async function auditReport(
+  invocation: Invocation,
+  dir: string | undefined,
+  options: ReportOptions,
+): Promise<void> {
+  const { out, fail } = invocation
+  const place = await evidencePlace(invocation, dir, options)
+  const log = await EvidenceLog.open(place)
+  // The log may grow meanwhile: what is verified goes on from what is shown.
+  const verification = await verifyPlace(invocation, place, [Buffer.from(log.newest.checkpoint)], options.complete)
+  const traced = await trace(invocation, log, searchOf(options), options.limit)
+  const file = resolve(options.html)
+  const text = reportHtml({
+    about: aboutOf(options, place),
+    madeAt: new Date(),
+    madeBy: version(),
+    verification,
+    checkpoint: log.newest.checkpoint,
+    pins: pinsOf(place),
+    pinnedBy: place.pinnedBy,
+    ...traced,
+    leftOut: leftOutOf(traced, options.limit),
+    opened: place.subjectKeys !== undefined,
+  })
+  await writeFileDurably(file, text)
+  const verified =
+    traced.stories.every((story) => story.verified) && traced.others.every(({ entry }) => entry.doubts.length === 0)
+  const ok = verification.ok && verified && traced.whole
+  const value = {
+    ok,
+    file,
+    intents: traced.stories.length,
+    others: traced.others.length,
+    verdict: verdictOf(verification),
+  }
+  out.result({ ...value, findings: verification.findings, findingsCount: verification.findingsCount }, [
+    `${traced.stories.length} intents and ${traced.others.length} other entries written to ${file}`,
+    ...(place.subjectKeys === undefined
+      ? []
+      : ['It holds what people and devices said: keep it as you would keep that.']),
+    [styled(ok ? 'green' : 'red', ok || !verification.ok ? (verdictOf(verification)[0] ?? '') : NOT_ALL)],
+  ])
+  if (!ok) fail(EXIT.notVerified)
+}
+
+const NOT_ALL = 'NOT VERIFIED: the report shows entries that are not verified, each marked in it.'
+
+function aboutOf({ intent, agent, device, from, to }: ReportOptions, { reader }: EvidencePlace): [string, string][] {
+  const instant = (ms: number | undefined, otherwise: string): string =>
+    ms === undefined ? otherwise : new Date(ms).toISOString()
+  const about: [string, string | undefined][] = [
+    ['Intent', intent],
+    ['Agent', agent],
+    ['Device', device],
+    [
+      'Window',
+      from === undefined && to === undefined
+        ? undefined
+        : `from ${instant(from, 'the beginning')} to ${instant(to, 'now')}`,
+    ],
+  ]
+  const said = about.flatMap(([name, value]): [string, string][] => (value === undefined ? [] : [[name, value]]))
+  return [
+    ...(said.length === 0 ? [['About', 'everything in the log'] as [string, string]] : said),
+    ['Read from', reader.name],
+  ]
+}
+
+function pinsOf({ vkeys, pins }: EvidencePlace): [string, string][] {
+  return [
+    ...vkeys.map((vkey): [string, string] => ['Log key', formatVkey(vkey)]),
+    ...Object.entries(pins.operators).map(([id, jwk]): [string, string] => [`Operator ${id}`, thumbprint(jwk)]),
+    ...Object.entries(pins.anchors).map(([role, jwk]): [string, string] => [`Anchor of ${role}`, thumbprint(jwk)]),
+  ]
+}
+
+function leftOutOf({ intentsLeftOut, othersLeftOut, missing, whole }: Traced, limit: number): string[] {
+  const narrow = `the report holds the last ${limit}; a narrower window or a higher --limit shows the others.`
+  return [
+    ...(intentsLeftOut === 0
+      ? []
+      : [`Not in this report: ${intentsLeftOut} earlier intents that fit. Of them ${narrow}`]),
+    ...(othersLeftOut === 0
+      ? []
+      : [`Not in this report: ${othersLeftOut} earlier entries about no intent. Of them ${narrow}`]),
+    ...(whole ? [] : [passedOver(missing)]),
+  ]
+}
+
+function version(): string {
+  const { version: said } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return said
+}

@@ -1,0 +1,188 @@
+import {
+  type EvidenceLog,
+  type FoundEvents,
+  type IntentStory,
+  intentStory,
+  type ReadEntry,
+  type Search,
+} from '@writ/audit'
+import { Fault } from '@writ/contracts'
+import { withAdvice } from '../advice.ts'
+import { EXIT } from '../exit-codes.ts'
+import type { Invocation } from '../invocation.ts'
+import { type Line, styled } from '../terminal/style.ts'
+import { jsonOfEmpty, jsonOfEvent, lineOfEmpty, lineOfEvent, linesOfStory } from './audit-lines.ts'
+import { openEvidence, type PlaceOptions } from './audit-place.ts'
+import { progressOf } from './audit-progress.ts'
+
+export interface SearchOptions extends PlaceOptions {
+  readonly intent?: string
+  readonly agent?: string
+  readonly device?: string
+  readonly from?: number
+  readonly to?: number
+  readonly limit: number
+}
+
+/** What the log holds about something, told and verified. */
+export interface Traced {
+  /** In the order of the log; of more than the limit the last. */
+  readonly stories: readonly IntentStory[]
+  /** Events about no intent; likewise. */
+  readonly others: readonly FoundEvents[]
+  readonly intentsLeftOut: number
+  readonly othersLeftOut: number
+  /** Entries of the log that could not be read. */
+  readonly missing: number
+  /** Nothing that the log holds about it was passed over. */
+  readonly whole: boolean
+}
+
+/** `writ audit trace [DIR]` */
+export async function auditTrace(
+  invocation: Invocation,
+  dir: string | undefined,
+  options: SearchOptions,
+): Promise<void> {
+  const search = searchOf(options)
+  if (Object.keys(search).length === 0)
+    throw withAdvice(
+      new Fault('malformed', { message: 'Say what to trace.' }),
+      'One or more of --intent, --agent, --device, --from and --to.',
+    )
+  const log = await openEvidence(invocation, dir, options)
+  const traced = await trace(invocation, log, search, options.limit)
+  const { stories, others } = traced
+  if (search.intent !== undefined && stories.length === 0)
+    throw withAdvice(
+      new Fault('unavailable', { message: `The log holds nothing about the intent ${search.intent}.` }),
+      'It may not be sealed yet: try again in a few seconds, or look at `writ audit tail`.',
+    )
+  const verified = stories.every((story) => story.verified) && others.every(({ entry }) => entry.doubts.length === 0)
+  const { origin, size, root } = log.newest
+  const checkpoint = { origin, size, root: Buffer.from(root).toString('base64') }
+  const ok = verified && traced.whole
+  invocation.out.result({ ok, checkpoint, ...jsonOf(traced) }, linesOf(log, traced))
+  if (!ok) invocation.fail(EXIT.notVerified)
+}
+
+export function searchOf({ intent, agent, device, from, to }: SearchOptions): Search {
+  return {
+    ...(intent !== undefined && { intent }),
+    ...(agent !== undefined && { agent }),
+    ...(device !== undefined && { device }),
+    ...(from !== undefined && { fromMs: from }),
+    ...(to !== undefined && { toMs: to }),
+  }
+}
+
+/** Finds and verifies. Heartbeats are left out: they say only that somebody was there. */
+export async function trace(
+  { out }: Pick<Invocation, 'out'>,
+  log: EvidenceLog,
+  search: Search,
+  limit: number,
+): Promise<Traced> {
+  const found = await log.find(search, progressOf(out, 'reading'))
+  out.progress()
+  const stories: IntentStory[] = []
+  for (const { digest, read } of found.intents.slice(-limit)) stories.push(intentStory(digest, await read()))
+  const others: FoundEvents[] = []
+  for await (const one of found.others.read())
+    if (one.entry.doubts.length > 0 || one.events.some(({ event }) => event.type !== 'source.heartbeat'))
+      others.push(one)
+  return {
+    stories,
+    others: others.slice(-limit),
+    intentsLeftOut: Math.max(0, found.intents.length - limit),
+    othersLeftOut: Math.max(0, others.length - limit),
+    missing: found.missing,
+    whole: found.whole,
+  }
+}
+
+function jsonOf({ stories, others, ...rest }: Traced): object {
+  const intents = stories.map(({ events, unreadable, ...story }) => ({
+    ...story,
+    unreadable: unreadable.map(jsonOfEmpty),
+    events: events.map(({ entry, read }) => ({ ...jsonOfEvent(entry, read), proof: entry.proof })),
+  }))
+  return {
+    intents,
+    others: others.flatMap(({ entry, events }) =>
+      events.length === 0
+        ? [jsonOfEmpty(entry)]
+        : events.map((read) => ({ ...jsonOfEvent(entry, read), proof: entry.proof })),
+    ),
+    intents_left_out: rest.intentsLeftOut,
+    others_left_out: rest.othersLeftOut,
+    unreadable_entries: rest.missing,
+    whole: rest.whole,
+  }
+}
+
+function linesOf(log: EvidenceLog, traced: Traced): readonly Line[] {
+  const { stories, others, intentsLeftOut, othersLeftOut, missing, whole } = traced
+  const width = String(log.newest.size).length
+  return [
+    ...stories.flatMap((story) => [
+      ...linesOfStory(story),
+      ...story.events.map(({ entry, read }) => indented(lineOfEvent(entry, read, width))),
+      ...story.unreadable.map((entry) => indented(lineOfEmpty(entry, width))),
+      '',
+    ]),
+    ...(others.length === 0 ? [] : [stories.length === 0 ? 'events' : 'other events']),
+    ...others.flatMap(({ entry, events }) =>
+      events.length === 0
+        ? [indented(lineOfEmpty(entry, width))]
+        : events.map((read) => indented(lineOfEvent(entry, read, width))),
+    ),
+    ...(others.length === 0 ? [] : ['']),
+    ...leftOut(intentsLeftOut, 'earlier intents'),
+    ...leftOut(othersLeftOut, 'earlier entries'),
+    ...(whole ? [] : [[styled('red', `✗ ${passedOver(missing)}`)]]),
+    ...closing(log, traced),
+  ]
+}
+
+/** What it means that the entries do not have the signed root. */
+export function passedOver(missing: number): string {
+  const what = missing === 0 ? 'entries of the log were altered' : `${missing} entries of the log cannot be read`
+  return `NOT VERIFIED: ${what}, so that what they say may be missing here. \`writ audit verify\` names them.`
+}
+
+/** All entries that something is shown of, each once. */
+export function entriesOf({ stories, others }: Pick<Traced, 'stories' | 'others'>): readonly ReadEntry[] {
+  const entries = [
+    ...stories.flatMap(({ events, unreadable }) => [...events.map(({ entry }) => entry), ...unreadable]),
+    ...others.map(({ entry }) => entry),
+  ]
+  return [...new Map(entries.map((entry) => [`${entry.origin} ${entry.index}`, entry])).values()]
+}
+
+function leftOut(count: number, what: string): readonly Line[] {
+  return count === 0 ? [] : [`… and ${count} ${what}: narrow the search, or raise --limit.`]
+}
+
+/** What the ticks stand for, and what they do not. */
+function closing(log: EvidenceLog, traced: Traced): readonly Line[] {
+  const entries = entriesOf(traced)
+  const doubtful = entries.filter(({ doubts }) => doubts.length > 0).length
+  const { origin, size, root } = log.newest
+  if (entries.length === 0) return [traced.whole ? 'Nothing of that is in the log.' : 'Nothing of that was found.']
+  return [
+    doubtful === 0
+      ? [styled('green', `✓ ${entries.length} entries, each verified`)]
+      : [styled('red', `✗ ${doubtful} of ${entries.length} entries are NOT VERIFIED`)],
+    `  Verified: it stands in ${origin} under its signed checkpoint of ${size} entries (root ${Buffer.from(root).toString('base64')}), and a key that was valid for its source has signed it.`,
+    ...(traced.whole
+      ? [
+          '  All entries up to it were read: the log holds nothing else about this. `writ audit verify` says whether it should.',
+        ]
+      : []),
+  ]
+}
+
+function indented(line: Line): Line {
+  return ['  ', ...(Array.isArray(line) ? line : [line])] as Line
+}
