@@ -134,11 +134,11 @@ function historyOf(history: readonly FiledVersion[]): readonly Line[] {
   ]
   return tableLines(
     columns,
-    history.map(({ version, filed_at, signed_by, removes, reason }) => [
+    history.map(({ version, filed_at, signed_by, removes, reason, valid }) => [
       String(version),
       timeText(filed_at),
       signed_by.join(', '),
-      removes ? 'removed' : version === 1 ? 'created' : 'replaced',
+      valid ? (removes ? 'removed' : version === 1 ? 'created' : 'replaced') : styled('red', 'void'),
       reason,
     ]),
   )

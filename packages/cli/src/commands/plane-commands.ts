@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { createPlane, planePaths } from '@writ/plane'
 import type { Command } from 'commander'
-import type { Act } from '../program.ts'
+import { examples } from '../help.ts'
+import type { Act } from '../invocation.ts'
 
 interface PlaneOptions {
   readonly dir: string
@@ -13,7 +14,7 @@ interface PlaneOptions {
 /** `writ plane create` */
 export function addPlaneCommands(program: Command, act: Act): void {
   const plane = program.command('plane').description('The control plane itself.')
-  plane
+  const command = plane
     .command('create')
     .description('make the keys and settings of a plane, or find those that are there')
     .requiredOption('--dir <dir>', 'folder that keeps the operator’s keys')
@@ -41,4 +42,8 @@ export function addPlaneCommands(program: Command, act: Act): void {
         ])
       }),
     )
+  examples(command, {
+    run: 'writ plane create --dir /srv/writ --region eusc-de-east-1 --nats-url tls://bus.example:4222 --log-name audit.example/eusc-de-east-1',
+    what: 'touches no server; `npm start` does all of it for a local plane',
+  })
 }

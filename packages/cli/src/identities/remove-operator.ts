@@ -41,7 +41,7 @@ export async function removeOperator(
   const keys = await everyKey(session, id)
   const credentials = plane === undefined ? undefined : await withdrawCredentials(plane, 'operator', id)
   if (credentials !== undefined) told(`${credentials} NATS credentials withdrawn`)
-  const refiled = await fileAgain(session, id, reason, told)
+  const refiled = await fileAgain(session, id, told)
   if (trust.record('operator', id) !== undefined) {
     const version = trust.version('operator', id) + 1
     await fileRecord(session, { kind: 'operator', id, record: null, reason, version })
@@ -82,18 +82,16 @@ function refuseImpossible(session: Session, id: string): void {
 /** Of every version: a key counts until a revoke names it, in force or not. */
 async function everyKey(session: Session, id: string): Promise<readonly PublicJwk[]> {
   const found = new Map<string, PublicJwk>()
-  for (const { command } of await filedValues(session, 'operator', id))
-    for (const key of keysOf(command.claims.record)) found.set(thumbprint(key), key)
+  for (const filed of await filedValues(session, 'operator', id)) {
+    if (!session.authority.trust.isValid(filed)) continue
+    for (const key of keysOf(filed.command.claims.record)) found.set(thumbprint(key), key)
+  }
   return [...found.values()]
 }
 
 /** Until nothing in force rests on the leaving operator's signature. */
-async function fileAgain(
-  session: Session,
-  leaving: string,
-  reason: string,
-  told: (what: string) => void,
-): Promise<readonly string[]> {
+async function fileAgain(session: Session, leaving: string, told: (what: string) => void): Promise<readonly string[]> {
+  const reason = `Filed again: operator ${leaving} leaves.`
   const refiled: string[] = []
   for (let resting = restingOn(session, leaving); resting.length > 0; resting = restingOn(session, leaving)) {
     for (const { kind, id } of resting) {

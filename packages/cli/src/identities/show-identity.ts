@@ -14,6 +14,8 @@ export interface FiledVersion {
   readonly filed_at: string
   readonly reason: string
   readonly removes: boolean
+  /** False: the signer's key was revoked since, so it counts no more. */
+  readonly valid: boolean
 }
 
 export interface ShownIdentity extends ListedIdentity {
@@ -31,13 +33,13 @@ export async function showIdentity(session: Session, kind: Identified, id: strin
     recordInForce(session, kind, id)
     throw new Fault('internal', { message: 'A record in force has no value.' })
   }
-  const history = (await filedValues(session, kind, id)).map(versionOf)
+  const history = (await filedValues(session, kind, id)).map((filed) => versionOf(filed, trust.isValid(filed)))
   return { ...found, ...(kind === 'operator' && { pinned: trust.isPinned(id) }), history }
 }
 
-/** Every valid value that was filed under an id, the latest version last. Read the records first. */
+/** Every value that was filed under an id, valid or not, the latest version last. Read the records first. */
 export async function filedValues(
-  { bus, subjects, authority }: Session,
+  { bus, subjects }: Session,
   kind: RecordKind,
   id: string,
 ): Promise<readonly FiledValue[]> {
@@ -46,7 +48,7 @@ export async function filedValues(
   for await (const { data } of bus.read(streamOf(kind), { fromSeq: 1, filter })) {
     const filed = parsed(data)
     if (filed === undefined || filed.command.claims.kind !== kind || filed.command.claims.id !== id) continue
-    if (authority.trust.isValid(filed)) found.set(filed.command.jws.digest, filed)
+    found.set(filed.command.jws.digest, filed)
   }
   return [...found.values()].sort((a, b) => a.command.claims.version - b.command.claims.version)
 }
@@ -69,7 +71,7 @@ function parsed(data: Uint8Array): FiledValue | undefined {
   }
 }
 
-function versionOf(filed: FiledValue): FiledVersion {
+function versionOf(filed: FiledValue, valid: boolean): FiledVersion {
   const { claims, jws } = filed.command
   return {
     version: claims.version,
@@ -78,5 +80,6 @@ function versionOf(filed: FiledValue): FiledVersion {
     filed_at: new Date(claims.iat * 1000).toISOString(),
     reason: claims.reason,
     removes: claims.record === null,
+    valid,
   }
 }

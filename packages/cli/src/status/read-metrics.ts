@@ -5,7 +5,7 @@ export interface Sample {
   readonly value: number
 }
 
-const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([^ ]+)(?: [0-9]+)?$/
+const LINE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? ([-+]?[0-9.eE+-]+|[-+]?Inf|NaN)(?: [0-9]+)?$/
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\.)*)"/g
 
 /** The samples of a page; what is no sample is left out. */
@@ -17,7 +17,7 @@ export function parseMetrics(page: string): readonly Sample[] {
       {
         name,
         labels: Object.fromEntries([...labels.matchAll(LABEL)].map(([, key = '', text = '']) => [key, text])),
-        value: Number(value),
+        value: Number(value.replace('Inf', 'Infinity')),
       },
     ]
   })

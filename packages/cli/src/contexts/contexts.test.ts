@@ -1,0 +1,136 @@
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { generateJwk, publicJwk } from '@writ/keys'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { runCli } from '../program.ts'
+import { chooseContext } from './choose-context.ts'
+import { contextsFile, readContexts } from './contexts-file.ts'
+
+let dir: string
+let env: Record<string, string>
+let file: string
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'writ-contexts-'))
+  env = { XDG_CONFIG_HOME: join(dir, 'config') }
+  file = contextsFile(env)
+})
+afterEach(() => rm(dir, { recursive: true, force: true }))
+
+async function enrolment(kind: string, id: string): Promise<string> {
+  const folder = join(dir, `${kind}-${id}`)
+  await mkdir(folder, { mode: 0o700 })
+  const key = publicJwk(generateJwk('ES256'))
+  const trust = { operators: { root: key }, anchors: {}, log_vkeys: [], two_person: [] }
+  const content = { kind, id, nats_url: 'nats://127.0.0.1:1', credentials_file: 'nats.creds', region: 'r-1', trust }
+  await writeFile(join(folder, 'enrolment.json'), JSON.stringify(content), { mode: 0o600 })
+  return folder
+}
+
+async function writ(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const texts = { out: '', err: '' }
+  const code = await runCli(args, {
+    out: { write: (text) => (texts.out += text) },
+    err: { write: (text) => (texts.err += text) },
+    env,
+  })
+  return { code, ...texts }
+}
+
+describe('the file of contexts', () => {
+  test('is 0600 in a folder of 0700, and holds paths but no key', async () => {
+    const folder = await enrolment('agent', 'line-2')
+    expect(await writ('context', 'add', 'mine', '--enrolment', folder)).toMatchObject({ code: 0 })
+    expect((await stat(file)).mode & 0o777).toBe(0o600)
+    expect((await stat(dirname(file))).mode & 0o777).toBe(0o700)
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ contexts: { mine: { enrolment: folder } } })
+  })
+  test('is refused when others may read or write it, with the command that mends it', async () => {
+    await writ('context', 'add', 'mine', '--enrolment', await enrolment('agent', 'line-2'))
+    for (const mode of [0o644, 0o660, 0o606]) {
+      await chmod(file, mode)
+      const { code, err } = await writ('context', 'list')
+      expect([code, err]).toEqual([4, expect.stringContaining(`chmod 600 ${file}`)])
+      expect((await writ('intent', 'list')).code).toBe(4)
+      expect((await writ('context', 'add', 'other', '--enrolment', dir)).code).toBe(4)
+    }
+  })
+  test('is refused when it is not what this tool wrote', async () => {
+    await mkdir(dirname(file), { recursive: true })
+    for (const content of [
+      '{',
+      '[]',
+      '{"contexts":{"local":{"enrolment":"/x"}}}',
+      '{"contexts":{},"current":"gone"}',
+    ]) {
+      await writeFile(file, content, { mode: 0o600 })
+      await expect(readContexts(file)).rejects.toMatchObject({ code: 'unavailable' })
+    }
+  })
+  test('takes no folder that is no enrolment, and no name that means something else', async () => {
+    expect(await writ('context', 'add', 'mine', '--enrolment', dir)).toMatchObject({ code: 4 })
+    const folder = await enrolment('agent', 'line-2')
+    for (const name of ['local', '../x', 'a b', '\u{1b}[31m'])
+      expect(await writ('context', 'add', name, '--enrolment', folder)).toMatchObject({ code: 3 })
+    expect(await writ('context', 'use', 'gone')).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('writ context add'),
+    })
+  })
+})
+
+describe('which context a command works in', () => {
+  test('--home, else --context, else WRIT_CONTEXT, else the one in use, else .writ', async () => {
+    for (const name of ['a', 'b', 'c'])
+      await writ('context', 'add', name, '--enrolment', await enrolment('operator', name))
+    const chosen = async (options: { home?: string; context?: string }, variable?: string) => {
+      const { name, by, home } = await chooseContext({
+        ...options,
+        env: { ...env, ...(variable !== undefined && { WRIT_CONTEXT: variable }) },
+      })
+      return [name, by, home]
+    }
+    await writ('context', 'use', 'local')
+    expect(await chosen({})).toEqual(['local', 'default', join(process.cwd(), '.writ')])
+    await writ('context', 'use', 'a')
+    expect(await chosen({})).toEqual(['a', 'use', undefined])
+    expect(await chosen({}, 'b')).toEqual(['b', 'variable', undefined])
+    expect(await chosen({ context: 'c' }, 'b')).toEqual(['c', 'option', undefined])
+    expect(await chosen({ home: '/plane' }, 'b')).toEqual(['local', 'option', '/plane'])
+    await expect(chosen({ home: '/plane', context: 'c' })).rejects.toMatchObject({ code: 'malformed' })
+    await expect(chosen({ context: 'toString' })).rejects.toMatchObject({ code: 'unavailable' })
+  })
+  test('an enrolment without the plane’s folder never falls back to another plane’s', async () => {
+    await writ('context', 'add', 'far', '--enrolment', await enrolment('operator', 'dora'))
+    const { code, err } = await writ('--context', 'far', 'credentials', 'revoke', 'agent', 'line-2')
+    expect([code, err]).toEqual([4, expect.stringContaining('has no folder of the plane')])
+    expect([3, 4]).toContain((await writ('--context', 'far', 'audit', 'verify')).code)
+  })
+  test('as an agent, what is for operators is refused before anything is sent', async () => {
+    await writ('context', 'add', 'mine', '--enrolment', await enrolment('agent', 'line-2'))
+    const { code, err } = await writ('--json', '--context', 'mine', 'agent', 'list')
+    expect([code, JSON.parse(err)]).toMatchObject([3, { code: 'wrong_role', next: expect.stringContaining('--as') }])
+  })
+  test('a removed context is forgotten, and its package stays', async () => {
+    const folder = await enrolment('agent', 'line-2')
+    await writ('context', 'add', 'mine', '--enrolment', folder)
+    await writ('context', 'use', 'mine')
+    expect((await writ('context', 'remove', 'mine')).code).toBe(0)
+    expect(await readContexts(file)).toEqual({ contexts: {} })
+    expect((await stat(folder)).isDirectory()).toBe(true)
+  })
+  test('list says which is in use and which cannot be read', async () => {
+    const folder = await enrolment('agent', 'line-2')
+    await writ('context', 'add', 'mine', '--enrolment', folder)
+    await writ('context', 'add', 'other', '--enrolment', await enrolment('operator', 'dora'))
+    await writ('context', 'use', 'other')
+    await rm(folder, { recursive: true })
+    const { out } = await writ('--json', 'context', 'list')
+    const { items } = JSON.parse(out) as { items: readonly object[] }
+    expect(items.filter((each) => (each as { name: string }).name !== 'local')).toMatchObject([
+      { name: 'mine', current: false, problem: expect.stringContaining('cannot be read') },
+      { name: 'other', current: true, kind: 'operator', id: 'dora' },
+    ])
+  })
+})
