@@ -25,7 +25,7 @@ const STYLES: Readonly<Partial<Record<string, Style>>> = {
 }
 
 /** An event in one line: whether its entry is verified, which leaf, when by its source's clock, who, what. */
-export function lineOfEvent(entry: ReadEntry, read: ReadEvent, leafWidth: number): Line {
+export function lineOfEvent(entry: ReadEntry, read: ReadEvent, leafWidth: number): readonly Piece[] {
   const { verb, text } = sentenceOf(read)
   const mark = entry.doubts.length === 0 ? styled('green', '✓') : styled('red', '✗')
   return [
@@ -40,7 +40,7 @@ export function lineOfEvent(entry: ReadEntry, read: ReadEvent, leafWidth: number
 }
 
 /** An entry that holds no audit message, so there is no event to show. */
-export function lineOfEmpty(entry: ReadEntry, leafWidth: number): Line {
+export function lineOfEmpty(entry: ReadEntry, leafWidth: number): readonly Piece[] {
   return [styled('red', `✗ ${String(entry.index).padStart(leafWidth)}  NOT VERIFIED: ${doubtsOf(entry)}`)]
 }
 

@@ -89,7 +89,7 @@ ${
     : html`<h2>What is wrong</h2>
 <div class="card scroll"><table>
 <thead><tr><th>Finding</th><th>Where</th><th>What it means</th></tr></thead>
-<tbody>${findings.map(({ verdict: name, where, message }) => html`<tr><td class="doubt">${name}</td><td>${placeOf(where).replace(/: $/, '')}</td><td>${message}</td></tr>`)}</tbody>
+<tbody>${findings.map(({ verdict: name, where, message }) => html`<tr><td class="doubt who">${name}</td><td>${placeOf(where).replace(/: $/, '')}</td><td>${message}</td></tr>`)}</tbody>
 </table></div>
 ${findingsCount > findings.length ? html`<p>… and ${findingsCount - findings.length} more.</p>` : undefined}`
 }`

@@ -20,7 +20,7 @@ code, .id { overflow-wrap: anywhere; }
 .verdict strong { display: block; margin-bottom: .25rem; color: var(--good); font-size: 1.15rem; }
 .verdict.bad strong { color: var(--bad); }
 .verdict p { max-width: none; }
-dl.facts { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.2rem; margin: 0; }
+dl.facts { display: grid; grid-template-columns: minmax(8.5rem, max-content) 1fr; gap: .35rem 1.2rem; margin: 0; }
 dl.facts dt { color: var(--soft); }
 dl.facts dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
 .facts-card { padding: 1.1rem 1.4rem; }
@@ -61,6 +61,12 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
   body { background: none; font-size: 10pt; }
   main { max-width: none; padding: 0; }
   .card { border-color: #bbb; }
+  .numbers { grid-template-columns: repeat(5, 1fr); gap: .4rem; }
+  .numbers div { padding: .5rem .7rem; }
+  .numbers b { font-size: 1.3rem; }
+  table { font-size: .8rem; }
+  th, td { padding: .3rem .45rem; }
+  article header, article .facts { padding-left: .9rem; padding-right: .9rem; }
   h2 { break-after: avoid; }
   article header, tr, .verdict, dl.facts { break-inside: avoid; }
   .proofs { display: none; }

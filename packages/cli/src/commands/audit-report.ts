@@ -8,7 +8,7 @@ import type { Invocation } from '../invocation.ts'
 import { styled } from '../terminal/style.ts'
 import { type EvidencePlace, evidencePlace } from './audit-place.ts'
 import { reportHtml } from './audit-report-html.ts'
-import { passedOver, type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
+import { type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
 import { verdictOf } from './audit-verdict.ts'
 import { verifyPlace } from './audit-verify.ts'
 
@@ -103,7 +103,11 @@ function leftOutOf({ intentsLeftOut, othersLeftOut, missing, whole }: Traced, li
     ...(othersLeftOut === 0
       ? []
       : [`Not in this report: ${othersLeftOut} earlier entries about no intent. Of them ${narrow}`]),
-    ...(whole ? [] : [passedOver(missing)]),
+    ...(whole
+      ? []
+      : [
+          `${missing === 0 ? 'Entries of the log were altered' : `${missing} entries of the log cannot be read`}: what they say may be missing from this report.`,
+        ]),
   ]
 }
 

@@ -132,7 +132,10 @@ function acted(verb: string): Tell {
         ? `plan by gateway ${gateway_id}`
         : `${join([step, device_id], ' ')} via gateway ${gateway_id}`
     const sealed = documents.some(({ typ, state }) => typ === outcomeMessage.typ && state === 'sealed')
-    return { verb, text: join([what, resultText(outcome) ?? codesOf(event), sealed ? '(result sealed)' : ''], ' ') }
+    return {
+      verb,
+      text: join([join([what, resultText(outcome) ?? codesOf(event)], ': '), sealed ? '(sealed)' : ''], ' '),
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import { Fault } from '@writ/contracts'
 import { withAdvice } from '../advice.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
-import { type Line, styled } from '../terminal/style.ts'
+import { type Line, type Piece, styled } from '../terminal/style.ts'
 import { jsonOfEmpty, jsonOfEvent, lineOfEmpty, lineOfEvent, linesOfStory } from './audit-lines.ts'
 import { openEvidence, type PlaceOptions } from './audit-place.ts'
 import { progressOf } from './audit-progress.ts'
@@ -146,7 +146,7 @@ function linesOf(log: EvidenceLog, traced: Traced): readonly Line[] {
 }
 
 /** What it means that the entries do not have the signed root. */
-export function passedOver(missing: number): string {
+function passedOver(missing: number): string {
   const what = missing === 0 ? 'entries of the log were altered' : `${missing} entries of the log cannot be read`
   return `NOT VERIFIED: ${what}, so that what they say may be missing here. \`writ audit verify\` names them.`
 }
@@ -183,6 +183,6 @@ function closing(log: EvidenceLog, traced: Traced): readonly Line[] {
   ]
 }
 
-function indented(line: Line): Line {
-  return ['  ', ...(Array.isArray(line) ? line : [line])] as Line
+function indented(line: readonly Piece[]): Line {
+  return ['  ', ...line]
 }

@@ -39,8 +39,8 @@ export function verdictOf(found: LogVerification): readonly string[] {
   if (!ok) {
     const count = findingsCount === 1 ? 'one thing is' : `${findingsCount} things are`
     return [
-      `NOT VERIFIED: ${count} wrong with the audit log ${origin}, each named above.`,
-      'Do not rely on the log where they apply. A finding that names an entry or a sender is about that entry or sender; one that names a checkpoint, a seal or a missing file puts the whole log in doubt.',
+      `NOT VERIFIED: ${count} wrong with the audit log ${origin}.`,
+      'Each is named: do not rely on the log where it applies. A finding that names an entry or a sender is about that entry or sender; one that names a checkpoint, a seal or a missing file puts the whole log in doubt.',
     ]
   }
   return [
