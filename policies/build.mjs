@@ -1,5 +1,5 @@
 /**
- * Builds policies/bundle/bundle.tar.gz from the sources beside it: `npm run build && node policies/build.mjs`.
+ * Builds policies/bundle/bundle.tar.gz from the sources beside it: `npm run policy:build`.
  * With `--capabilities` it first makes capabilities.json again, which is needed after a new version of OPA or opa-wasm
  * (then `npm run fix`, and build again).
  */

@@ -1,3 +1,4 @@
+import { Fault } from '@writ/contracts'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
 import { publishBundle } from '../operator/publish-bundle.ts'
@@ -26,6 +27,8 @@ export async function publishPolicy(
   const { out, fail } = invocation
   const context = await invocation.context()
   await using session = await signedSession(context, options)
+  await session.reader.control()
+  // An active bundle that cannot be used is no reason not to publish another.
   const active = await activePolicy(session).catch(() => undefined)
   const source = await openSource(invocation, path, active?.evaluator)
   for (const line of linesOfTests(source)) out.note(line)
@@ -42,6 +45,11 @@ export async function publishPolicy(
   if (recorded !== undefined) for (const line of linesOfReplay(recorded)) out.note(line)
   const found = { bundle_sha256: bundle.bundleSha256, revision: bundle.revision, recorded, golden: changedIn(table) }
   if (options.dryRun === true) return out.result({ ok: true, published: false, ...found }, ['nothing was published'])
+  await session.reader.signers()
+  if (session.authority.trust.version('policy', 'active') !== version - 1)
+    throw new Fault('wrong_version', {
+      message: `Version ${version} was filed meanwhile; what was shown is out of date.`,
+    })
   const filed = await publishBundle(session, bytes, bundle.revision, options.reason)
   const deciding = await untilActive(context.services, filed.version)
   out.result({ ok: true, published: true, version: filed.version, filed: filed.filed, deciding, ...found }, [

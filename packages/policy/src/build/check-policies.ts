@@ -1,13 +1,15 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { BuildOptions } from './build-bundle.ts'
+import { unsafeNegations } from './negations.ts'
+import { readSources } from './sources.ts'
 
 const run = promisify(execFile)
 const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
 /** What is wrong with the sources, in words for who edits them. */
 export interface PolicyFinding {
-  readonly check: 'format' | 'check' | 'test' | 'coverage'
+  readonly check: 'format' | 'check' | 'negation' | 'test' | 'coverage'
   readonly message: string
 }
 
@@ -22,8 +24,8 @@ export interface PolicyCheck {
 const CAPABILITIES = ['--capabilities', 'capabilities.json']
 
 /**
- * Checks a policies folder with OPA: that it compiles strictly with no builtin that the Wasm lacks, that its tests pass, and that
- * they cover every rule; with `format` also that it is formatted. What does not compile is not tested.
+ * Checks a policies folder with OPA: that it compiles strictly with no builtin that the Wasm lacks, that it negates
+ * nothing but names, that its tests pass, and that they cover every rule; with `format` also that it is formatted. What does not compile is not tested.
  */
 export async function checkPolicies({
   directory,
@@ -41,10 +43,17 @@ export async function checkPolicies({
     const wrong: PolicyFinding = { check: 'check', message: checked.stderr.trim() || checked.stdout.trim() }
     return { findings: [...formatting, wrong], tests: 0 }
   }
+  const negations = unsafeNegations(await readSources(directory)).map(
+    (where): PolicyFinding => ({
+      check: 'negation',
+      message: `${where}: negate a bare name, or a missing value drops the rule.`,
+    }),
+  )
   const { findings, tests } = await runTests(call)
-  if (findings.length > 0) return { findings: [...formatting, ...findings], tests }
+  const sources = [...formatting, ...negations]
+  if (findings.length > 0) return { findings: [...sources, ...findings], tests }
   const covered = await coverageOf(call)
-  return { findings: [...formatting, ...covered.findings], tests, coverage: covered.coverage }
+  return { findings: [...sources, ...covered.findings], tests, coverage: covered.coverage }
 }
 
 /** Rewrites what is not formatted. */

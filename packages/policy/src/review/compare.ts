@@ -13,7 +13,8 @@ type Decider = Pick<Evaluator, 'evaluate'>
  */
 export function differences(a: PolicyDecision | undefined, b: PolicyDecision | undefined): readonly string[] {
   if (a === undefined || b === undefined) return a === b ? [] : ['outcome']
-  const [of, to] = [a.obligations, b.obligations] as unknown as [JsonObject, JsonObject]
+  // Expectations come from files and bundles, and may lack anything.
+  const [of, to] = [Object(a.obligations), Object(b.obligations)] as [JsonObject, JsonObject]
   const names = [...new Set([...Object.keys(of), ...Object.keys(to)])].toSorted()
   return [
     ...(a.outcome === b.outcome ? [] : ['outcome']),
