@@ -13,8 +13,8 @@ export interface Evaluators {
 }
 
 export interface AuditLog {
-  /** Kept, and durable later. Throws Fault `unavailable` when there is no room, and then nothing was taken. */
-  recordLater(events: readonly NewEvent[]): void
+  /** Resolves when the events are on this process's disk; they are durable later. Throws Fault `unavailable` when they are not. */
+  keep(events: readonly NewEvent[]): Promise<void>
 }
 
 export interface Clock {

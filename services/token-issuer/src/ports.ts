@@ -11,8 +11,8 @@ export interface Uses {
 export interface AuditLog {
   /** Resolves when the events are durable. Throws Fault `unavailable`: whoever lets an effect wait for it must not proceed. */
   record(events: readonly NewEvent[], timeoutMs: number): Promise<void>
-  /** Kept, and durable later. Throws Fault `unavailable` when there is no room, and then nothing was taken. */
-  recordLater(events: readonly NewEvent[]): void
+  /** Resolves when the events are on this process's disk; they are durable later. Throws Fault `unavailable` when they are not. */
+  keep(events: readonly NewEvent[]): Promise<void>
 }
 
 /** Policy bundles by the digest that a record names. Throws Fault `unavailable` when there is no such bundle, or it does not run. */

@@ -9,6 +9,7 @@ import { AuditSource } from './audit-source.ts'
 import type { AuditSourceOptions } from './audit-source-options.ts'
 import type { Clock } from './clock.ts'
 import { auditEvent } from './events.ts'
+import { Outbox } from './outbox.ts'
 
 let dir: string
 let clock: ManualClock
@@ -177,6 +178,19 @@ describe('the chain', () => {
       Array.from({ length: 1000 }, (_, n) => n),
     )
     expect(stream.inFlightMax).toBe(1)
+  })
+
+  test('G5: what is kept is on the disk, also while a message in flight is not answered: kill -9 does not lose it', async () => {
+    const source = await start('b1')
+    await source.started
+    stream.gate = new Promise(() => undefined)
+    for (const n of [1, 2]) source.record([redeemed(n)]).catch(() => undefined)
+    await vi.waitFor(() => expect(stream.inFlight).toBe(1))
+    await source.keep([redeemed(3)])
+    const left = await Outbox.open(join(dir, (await readdir(dir)).find((file) => file.endsWith('b1.outbox')) ?? ''))
+    const kept = left.uncovered.flatMap(({ bytes }) => openMessage(auditMessage, bytes).claims.events)
+    await left.close()
+    expect(kept.map(({ detail }) => detail?.['n'])).toEqual([undefined, 1, 2, 3])
   })
 
   test('batches split below 64,000 bytes, and what fits alone exactly is taken', async () => {
@@ -391,7 +405,7 @@ describe('what the log covers', () => {
       `${name('b3')} 0`,
     ])
     await third.onSealed(sealedBody({ [name('b2')]: 1, [name('b3')]: 0 }))
-    expect(await readdir(dir)).toEqual(['000000000003-b3.outbox'])
+    await vi.waitFor(async () => expect(await readdir(dir)).toEqual(['000000000003-b3.outbox']))
   })
 
   test('a long-lived source does not keep what is covered, in memory or on disk', async () => {

@@ -63,7 +63,7 @@ export class AuditSource implements AsyncDisposable {
     this.#earlier = earlier
     this.#sender = new Sender({ publish: options.publish, clock, report: options.report })
     this.#resends = new ResendSchedule(clock, () => this.#sendAgain())
-    const { promise, ticket } = newTicket(1)
+    const { promise, ticket } = newTicket(1, 'stream')
     this.started = promise
     this.#startTicket = ticket
   }
@@ -104,13 +104,24 @@ export class AuditSource implements AsyncDisposable {
    */
   async record(events: readonly NewEvent[], timeoutMs?: number): Promise<void> {
     if (events.length === 0) return
-    const { promise, ticket } = newTicket(events.length)
+    const { promise, ticket } = newTicket(events.length, 'stream')
     this.#take(events, (this.#outboxBytesMax() * 3) / 4, ticket)
     if (timeoutMs === undefined) return promise
     const cancel = this.#clock.after(timeoutMs, () => {
       ticket.reject(new Fault('unavailable', { message: `The audit record was not durable within ${timeoutMs} ms.` }))
     })
     await promise.finally(cancel)
+  }
+
+  /**
+   * Resolves when the events are on the disk here, so that they reach the log whatever becomes of this process: before something is
+   * handed out that the log shall name. Not for what lets an effect go. Throws as `record` does.
+   */
+  keep(events: readonly NewEvent[]): Promise<void> {
+    if (events.length === 0) return Promise.resolve()
+    const { promise, ticket } = newTicket(events.length, 'disk')
+    this.#take(events, this.#outboxBytesMax(), ticket)
+    return promise
   }
 
   /**
@@ -204,10 +215,11 @@ export class AuditSource implements AsyncDisposable {
    */
   async #signWaiting(): Promise<void> {
     await Promise.resolve()
-    while (this.#waiting.size > 0 && (this.#queue.length === 0 || this.#sender.away || this.#state === 'stopping')) {
+    while (this.#waiting.size > 0 && this.#mayBeSigned()) {
       const taken = this.#waiting.take(this.#chain.eventBytesMax)
       try {
         this.#enqueue({ kept: await this.#keep(taken.map(({ event }) => event)), events: taken })
+        settle(taken, 'disk')
       } catch (cause) {
         this.#options.report('An audit message could not be kept.', cause)
         this.#waiting.fail(taken, new Fault('unavailable', { message: 'The audit record could not be kept.', cause }))
@@ -216,6 +228,10 @@ export class AuditSource implements AsyncDisposable {
       }
     }
     this.#signing = false
+  }
+
+  #mayBeSigned(): boolean {
+    return this.#queue.length === 0 || this.#sender.away || this.#state === 'stopping' || this.#waiting.urgent
   }
 
   async #keep(events: readonly AuditEvent[]): Promise<Kept> {
@@ -254,7 +270,7 @@ export class AuditSource implements AsyncDisposable {
       if (!sent && !covered()) break
       this.#inFlight = undefined
       this.#pending.delete(next.kept)
-      settle(next.events)
+      settle(next.events, 'stream')
     }
     this.#sending = false
     this.#sign()
@@ -299,7 +315,7 @@ export class AuditSource implements AsyncDisposable {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
-    const { promise, ticket } = newTicket(1)
+    const { promise, ticket } = newTicket(1, 'stream')
     this.#push([auditEvent('source.stopped', {})], ticket)
     this.#state = 'stopping'
     this.#sign()
@@ -343,19 +359,22 @@ export class AuditSource implements AsyncDisposable {
   }
 }
 
-function newTicket(left: number): { readonly promise: Promise<void>; readonly ticket: Ticket } {
+function newTicket(
+  left: number,
+  waitsFor: Ticket['waitsFor'],
+): { readonly promise: Promise<void>; readonly ticket: Ticket } {
   let settlers: Pick<Ticket, 'resolve' | 'reject'> | undefined
   const promise = new Promise<void>((resolve, reject) => {
     settlers = { resolve, reject }
   })
   // Whoever holds the promise sees a rejection; one that nobody awaits any more must not end the process.
   promise.catch(() => {})
-  return { promise, ticket: { left, ...(settlers as Pick<Ticket, 'resolve' | 'reject'>) } }
+  return { promise, ticket: { left, waitsFor, ...(settlers as Pick<Ticket, 'resolve' | 'reject'>) } }
 }
 
-function settle(events: readonly WaitingEvent[]): void {
+function settle(events: readonly WaitingEvent[], reached: Ticket['waitsFor']): void {
   for (const { ticket } of events) {
-    if (ticket === undefined) continue
+    if (ticket === undefined || ticket.waitsFor !== reached) continue
     ticket.left -= 1
     if (ticket.left === 0) ticket.resolve()
   }

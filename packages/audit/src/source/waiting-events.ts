@@ -1,7 +1,8 @@
 import { type AuditEvent, EVENTS_MAX, Fault } from '@writ/contracts'
 
-/** One call of `record`: settled when all of its events are durable or one cannot be kept. */
+/** One call of `record` or `keep`: settled when all of its events are that far, or one cannot be kept. */
 export interface Ticket {
+  readonly waitsFor: 'stream' | 'disk'
   left: number
   readonly resolve: () => void
   readonly reject: (fault: Fault) => void
@@ -23,6 +24,11 @@ export class WaitingEvents {
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+  }
+
+  /** Whether somebody waits for the disk, which is there whatever the bus does. */
+  get urgent(): boolean {
+    return this.#events.some(({ ticket }) => ticket?.waitsFor === 'disk')
   }
 
   get size(): number {

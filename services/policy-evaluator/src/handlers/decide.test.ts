@@ -51,7 +51,7 @@ function evaluator(changes: Partial<DecideDeps> = {}) {
       },
     },
     evaluators: { get: async () => ({ bundleSha256: BUNDLE, evaluate }) },
-    audit: { recordLater: (recorded) => void events.push(...recorded) },
+    audit: { keep: async (recorded) => void events.push(...recorded) },
     clock: { nowSeconds },
     rev: () => plant.authority.control.rev,
     catchUp: async () => undefined,
@@ -128,10 +128,10 @@ describe('a decision is a signed statement', () => {
   })
 
   test('no record of it, no decision', async () => {
-    const recordLater = () => {
+    const keep = async () => {
       throw new Fault('unavailable', { message: 'no room' })
     }
-    expect(await codeOf(decided({ intent: await intentOf(plant) }, { audit: { recordLater } }))).toBe('unavailable')
+    expect(await codeOf(decided({ intent: await intentOf(plant) }, { audit: { keep } }))).toBe('unavailable')
   })
 })
 

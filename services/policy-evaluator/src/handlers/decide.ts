@@ -64,7 +64,7 @@ export function decide(deps: DecideDeps): (request: DecideRequest) => Promise<Re
       ...(request.shown !== undefined && { shown: request.shown }),
     })
     const decision = await signMessage(deps.signer, decisionMessage, claims)
-    deps.audit.recordLater([decidedEvent(verified.intent.claims, claims, decision)])
+    await deps.audit.keep([decidedEvent(verified.intent.claims, claims, decision)])
     deps.decided(claims)
     const named = new Set(claims.reports)
     return {

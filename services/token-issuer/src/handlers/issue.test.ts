@@ -1,7 +1,7 @@
 import { planIdOf } from '@writ/authority'
 import type { Token } from '@writ/contracts'
 import { digestOf, parseJws } from '@writ/keys'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { createSmallPlant, nowSeconds, type SmallPlant } from '../../../../test/support/world.ts'
 import { RecentSet } from '../core/recent-set.ts'
 import { formatValue, tokenKey } from '../core/uses.ts'
@@ -103,6 +103,25 @@ describe('no token', () => {
     const token = await replica().issued(request)
     await plant.applyControl({ command: 'revoke', scope: 'token', id: claimsOf(token).jti })
     expect(await replica().issued(request)).toBe('revoked')
+  })
+
+  test('G5: nobody has it before its record is on the disk: a process killed then has handed nothing out', async () => {
+    const issuer = replica()
+    let written: () => void = () => undefined
+    issuer.audit.disk = new Promise((resolve) => {
+      written = resolve
+    })
+    let had = ''
+    const issuing = issuer.issued(await asked(plant)).then((token) => {
+      had = token
+    })
+    await vi.waitFor(() => expect(uses.values.size).toBe(1))
+    await Promise.race([issuing, new Promise(setImmediate)])
+    expect([had, issuer.audit.count('token.issued')]).toEqual(['', 0])
+    written()
+    await issuing
+    expect(issuer.audit.count('token.issued')).toBe(1)
+    expect(claimsOf(had).aud).toBe('g1')
   })
 
   test('when its record cannot be kept', async () => {

@@ -109,9 +109,9 @@ function openKept(authority: Authority, minted: Minted): Token {
 }
 
 /** Nobody is given a token before its record is kept; by whom it was minted does not matter. */
-function handOut({ audit, index, recorded }: IssueDeps, token: string, claims: Token): string {
+async function handOut({ audit, index, recorded }: IssueDeps, token: string, claims: Token): Promise<string> {
   if (!recorded.has(claims.jti)) {
-    audit.recordLater([issuedEvent(token, claims)])
+    await audit.keep([issuedEvent(token, claims)])
     recorded.add(claims.jti)
     index.recordToken({ tokenId: claims.jti, agentId: claims.sub, iat: claims.iat, token })
   }

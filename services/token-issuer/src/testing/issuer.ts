@@ -44,13 +44,16 @@ export class MemoryUses implements Uses {
 export class MemoryAudit implements AuditLog {
   readonly events: NewEvent[] = []
   down = false
+  /** While it is pending the disk takes nothing. */
+  disk: Promise<void> = Promise.resolve()
 
   async record(events: readonly NewEvent[]): Promise<void> {
-    this.recordLater(events)
+    await this.keep(events)
   }
 
-  recordLater(events: readonly NewEvent[]): void {
+  async keep(events: readonly NewEvent[]): Promise<void> {
     if (this.down) throw new Fault('unavailable', { message: 'no audit' })
+    await this.disk
     this.events.push(...events)
   }
 
