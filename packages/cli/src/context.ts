@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import {
   type Agent,
   connectAgent,
@@ -26,11 +26,6 @@ export interface Context {
   readonly local?: LocalFile
   /** Health addresses of services, by name. */
   readonly services: Readonly<Record<string, string>>
-}
-
-/** The plane of the folder `home`, as its operator. Throws Fault `unavailable` when there is none. */
-export function openContext(home: string): Promise<Context> {
-  return contextOf({ name: 'local', by: 'option', home: resolve(home) })
 }
 
 /** Reads what the chosen context stands for. */

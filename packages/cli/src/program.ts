@@ -20,8 +20,6 @@ import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts'
 import type { Act, Invocation } from './invocation.ts'
 import { failure, output, type Streams, wantsColours } from './output.ts'
 
-export type { Act, Invocation } from './invocation.ts'
-
 /** Every group of commands, in the order of the help. */
 const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addIdentityCommands,
