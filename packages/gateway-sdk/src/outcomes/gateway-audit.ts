@@ -14,24 +14,26 @@ const RECORD_WITHIN_MS = 10_000
 
 /** What a gateway puts into its own audit chain: ids, digests, numbers and codes, never text or results. */
 export class GatewayAudit {
-  readonly #source: AuditSource
+  readonly #source: Pick<AuditSource, 'keep' | 'record'>
   readonly #gatewayId: string
   readonly #log: Log
 
-  constructor(source: AuditSource, gatewayId: string, log: Log) {
+  constructor(source: Pick<AuditSource, 'keep' | 'record'>, gatewayId: string, log: Log) {
     this.#source = source
     this.#gatewayId = gatewayId
     this.#log = log
   }
 
-  /** Throws Fault `unavailable` when the outbox has no room. */
+  /** Throws Fault `unavailable` when the outbox has no room. It is on its way to the disk: nothing may wait between here and the step. */
   action(type: 'action.started', ref: Ref): void {
-    this.#source.recordLater([auditEvent(type, this.#about(ref))])
+    this.#source
+      .keep([auditEvent(type, this.#about(ref))])
+      .catch((error: unknown) => this.#log.error({ err: error, type }, 'An audit event could not be kept.'))
   }
 
-  /** The end of a step or of one try. It has happened: no room is logged, and the signed outcome goes its own way. */
-  ended(ref: Ref, state: Exclude<OutcomeState, 'started'>, code: ReasonCode | undefined): void {
-    this.#later(auditEvent(`action.${state}`, { ...this.#about(ref), reasons: code === undefined ? [] : [code] }))
+  /** The end of a step or of one try, on the disk. It has happened: no room is logged, and the signed outcome goes its own way. */
+  ended(ref: Ref, state: Exclude<OutcomeState, 'started'>, code: ReasonCode | undefined): Promise<void> {
+    return this.#kept(auditEvent(`action.${state}`, { ...this.#about(ref), reasons: code === undefined ? [] : [code] }))
   }
 
   /** Resolves when the refusal of a whole plan is durable in the stream. Throws Fault `unavailable` when it is not in time. */
@@ -47,7 +49,7 @@ export class GatewayAudit {
 
   control(step: ControlStep): void {
     const event = step.kind === 'withheld' ? undefined : this.#controlEvent(step)
-    if (event !== undefined) this.#later(event)
+    if (event !== undefined) void this.#kept(event)
   }
 
   #controlEvent(step: Exclude<ControlStep, { kind: 'withheld' }>): NewEvent {
@@ -66,9 +68,9 @@ export class GatewayAudit {
     return { gateway_id: this.#gatewayId, device_id: step.device_id, ...planFields(facts), detail }
   }
 
-  #later(event: NewEvent): void {
+  async #kept(event: NewEvent): Promise<void> {
     try {
-      this.#source.recordLater([event])
+      await this.#source.keep([event])
     } catch (error) {
       this.#log.error({ err: error, type: event.type }, 'An audit event found no room.')
     }

@@ -29,8 +29,8 @@ export interface OutcomeBookOptions {
   readonly audience: string
   readonly signer: Signer
   readonly clock: Clock
-  readonly journal: PlanJournal
-  readonly sender: OutcomeSender
+  readonly journal: Pick<PlanJournal, 'started' | 'ended'>
+  readonly sender: Pick<OutcomeSender, 'send'>
   readonly audit: GatewayAudit
 }
 
@@ -73,7 +73,8 @@ export class OutcomeBook {
       finished_at: nowSeconds(this.#options.clock),
     })
     await this.#options.journal.ended(outcome)
-    if (audit === 'to be recorded') this.#options.audit.ended(ref, state, reason?.code)
+    // Whoever hears of the outcome shall find its event in the log, also if this process ends now and its bus is away.
+    if (audit === 'to be recorded') await this.#options.audit.ended(ref, state, reason?.code)
     return { outcome, stored: this.#options.sender.send(outcome, ref.trace) }
   }
 
