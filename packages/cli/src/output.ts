@@ -1,5 +1,6 @@
 import { reasonOf } from '@writ/contracts'
 import { adviceFor } from './advice.ts'
+import { printableJson } from './terminal/printable.ts'
 import { type Line, render, styled } from './terminal/style.ts'
 import { type Column, type Row, tableLines } from './terminal/table.ts'
 
@@ -54,7 +55,7 @@ const CLEAR_LINE = '\r\u{1b}[2K'
 
 export function output(json: boolean, { out, err, env }: Streams): Output {
   const [colours, errColours] = [wantsColours(out, env), wantsColours(err, env)]
-  const document = (value: object): unknown => out.write(`${JSON.stringify(value)}\n`)
+  const document = (value: object): unknown => out.write(`${printableJson(value)}\n`)
   const lines = (shown: readonly Line[]): unknown =>
     out.write(shown.map((line) => `${render(line, colours)}\n`).join(''))
   return {
@@ -88,7 +89,7 @@ export interface Failure {
 /** How a failure is told: what it is, why, and what to do next. */
 export function failure(json: boolean, colours: boolean, { code, message, next }: Failure): string {
   const advice = next === undefined ? {} : { next }
-  if (json) return `${JSON.stringify({ ok: false, code, message, ...advice })}\n`
+  if (json) return `${printableJson({ ok: false, code, message, ...advice })}\n`
   const said = render([styled('red', 'writ: '), `${code}: ${message}`], colours)
   return `${said}\n${next === undefined ? '' : `${render(`  ${next}`, colours)}\n`}`
 }

@@ -101,7 +101,7 @@ const writ = (...args: string[]): Promise<Ran> => run(['--home', join(dir, 'none
 const opened = () => ['--subject-keys', keysFile]
 const json = async (...args: string[]) => JSON.parse((await writ(...args, '--json')).out) as Record<string, unknown>
 
-/** A copy with one bit of the token’s entry changed: in its signature, or in what it says. */
+/** A copy with one letter of the token’s entry changed: in its signature, or in what it says. */
 async function altered(where: 'signature' | 'payload' = 'signature'): Promise<string> {
   const copy = join(dir, 'copy')
   await cp(made, copy, { recursive: true })
@@ -109,7 +109,8 @@ async function altered(where: 'signature' | 'payload' = 'signature'): Promise<st
   const bytes = await readFile(bundle)
   const body = planted.messages.find(({ name }) => name === 'token')?.body ?? ''
   const at = bytes.indexOf(body) + (where === 'signature' ? body.length - 20 : 300)
-  bytes[at] = (bytes[at] as number) ^ 1
+  // Another letter of the same alphabet, so that it is still a message.
+  bytes[at] = bytes[at] === 65 ? 66 : 65
   await rm(bundle)
   await writeFile(bundle, bytes)
   return copy
@@ -142,6 +143,13 @@ describe('writ audit trace', () => {
       expect(out).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
       expect(out).toContain('\\u{202e}gpj.exe')
     }
+  })
+
+  test('nor does it in JSON, which says the same', async () => {
+    const { out } = await writ('trace', made, '--intent', 'hostile', '--json', ...opened())
+    expect(out).not.toMatch(/[^\P{Cc}\n]|\p{Cf}/u)
+    const { intents } = JSON.parse(out) as { intents: [{ intent: { purpose: string; params: object } }] }
+    expect(intents[0].intent).toMatchObject({ purpose: HOSTILE, params: { '<script>': `\u{1b}[2J\u{9b}2J${RLO}` } })
   })
 
   test('tells an intent in order from who asked to what ran, each line with its leaf', async () => {

@@ -3,7 +3,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatVkey, writeSubjectKeysFile } from '@writ/audit'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { ORIGIN, pins, plant, REGION, seal, subjectKeys, vkeys } from '../../../audit/src/testing/plant-log.ts'
+import {
+  heartbeats,
+  ORIGIN,
+  pins,
+  plant,
+  REGION,
+  seal,
+  subjectKeys,
+  type TestSource,
+  vkeys,
+} from '../../../audit/src/testing/plant-log.ts'
 import { runCli } from '../program.ts'
 
 let made: string
@@ -74,6 +84,23 @@ test('a log that does not verify ends with 6 and names what is wrong', async () 
   expect(machine.code).toBe(6)
   const found = JSON.parse(machine.out) as { ok: boolean; findings: { verdict: string }[] }
   expect([found.ok, found.findings[0]?.verdict]).toEqual([false, 'entry_altered'])
+})
+
+test('tells a terminal how far it has come, and nobody else', async () => {
+  const long = join(dir, 'long')
+  const { messages, sources, opening } = await plant()
+  const many = await heartbeats(sources['token-issuer'] as TestSource, 300)
+  await seal(long, opening, [[...messages, ...many]])
+  const trust = await trustFile({ ...pins, log_vkeys: [vkey()] })
+  const told = async (isTTY: boolean, ...more: string[]) => {
+    let err = ''
+    const args = ['audit', 'verify', long, '--trust', trust, ...more]
+    const sink = { write: (text: string) => (err += text), isTTY }
+    expect(await runCli(args, { out: { write: () => undefined }, err: sink })).toBe(0)
+    return err
+  }
+  expect(await told(true)).toMatch(/verifying 256 of \d+ entries \(\d+ %\), [\d,]+ a second/)
+  expect([await told(false), await told(true, '--json')]).toEqual(['', ''])
 })
 
 test('opens sealed documents with a file of keys', async () => {

@@ -11,3 +11,13 @@ export function printable(text: string): string {
     character === '\n' ? '\\n' : `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`,
   )
 }
+
+/** JSON with the same characters escaped, so that it is the same value and a terminal only shows it. */
+export function printableJson(value: object): string {
+  return JSON.stringify(value).replace(UNPRINTABLE, (character) =>
+    character
+      .split('')
+      .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+      .join(''),
+  )
+}
