@@ -305,6 +305,11 @@ test('a decision whose documents nobody can open is said to be undecided, and no
   expect(recorded).toMatchObject({ replayed: 0, missing: recorded.decisions, changes: [] })
   const { text } = await policy('policy', 'diff', file('lower.tar.gz'), '--subject-keys', file('no-keys.json'))
   expect(text).toContain('since documents that they rest on are erased or sealed')
+  const nowhere = ['--subject-keys', file('not-there.json')]
+  expect(await json('diff', file('lower.tar.gz'), ...nowhere)).toMatchObject({
+    code: 4,
+    value: { code: 'unavailable' },
+  })
 })
 
 test('publishing and rolling back take effect without a restart, and no decision is taken under a bundle that is not active', async () => {

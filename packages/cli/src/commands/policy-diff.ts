@@ -5,7 +5,7 @@ import { activePolicyOrFault } from '../policy/active-policy.ts'
 import { type BundleChanges, bundleChanges } from '../policy/bundle-changes.ts'
 import { builtOf, openSource } from '../policy/source.ts'
 import type { Line } from '../terminal/style.ts'
-import { linesOfReplay, type RecordedFlags, replayRecorded } from './policy-recorded.ts'
+import { linesOfReplay, type RecordedFlags, replayIfReadable } from './policy-recorded.ts'
 import { linesOfGolden } from './policy-text.ts'
 
 /** `writ policy diff [PATH]` */
@@ -20,7 +20,7 @@ export async function diffPolicy(
   const source = await openSource(invocation, path, active.evaluator)
   const { bundle, evaluator, table } = builtOf(source)
   const candidate = { version: active.version + 1, bundleSha256: bundle.bundleSha256 }
-  const recorded = await replayRecorded(context, flags, evaluator, candidate)
+  const recorded = await replayIfReadable(context, flags, evaluator, candidate)
   const changes = bundleChanges(active.bundle, bundle)
   invocation.out.result(
     {

@@ -28,7 +28,7 @@ export function recorded(command: Command): Command {
 /** A replay, or why there is none. */
 export type Replayed = Replay | { readonly unavailable: string }
 
-export async function replayRecorded(
+async function replayRecorded(
   context: Context,
   flags: RecordedFlags,
   evaluator: Pick<Evaluator, 'evaluate'>,
@@ -37,11 +37,13 @@ export async function replayRecorded(
   return replay(await recordedDecisions(context, flags), evaluator, candidate)
 }
 
-/** The same for who can do without. */
+/** The same for who can do without, unless it was said where the log or its keys are. */
 export async function replayIfReadable(...args: Parameters<typeof replayRecorded>): Promise<Replayed> {
+  const [, { store, subjectKeys }] = args
   try {
     return await replayRecorded(...args)
   } catch (error) {
+    if (store !== undefined || subjectKeys !== undefined) throw error
     return { unavailable: reasonOf(error).message }
   }
 }
