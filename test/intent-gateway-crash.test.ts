@@ -2,7 +2,8 @@ import type { ChildProcess } from 'node:child_process'
 import { decideRpc, intentMessage, issueRpc, type Plan } from '@writ/contracts'
 import { openMessage } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { BrokerStage, kill, until } from './support/broker-stage.ts'
+import { at, BrokerStage, kill, until } from './support/broker-stage.ts'
+import { REGION } from './support/world.ts'
 
 /** intent-gateway as a process of its own, from what was built, killed with `kill -9` and started again on the same directory. */
 let stage: BrokerStage
@@ -162,6 +163,21 @@ describe('killed with kill -9, it goes on where it was', () => {
       expect(tokens.size).toBe(ids.size)
     }
     expect(stage.callsOf(issueRpc, intents[0] ?? '')).toBeGreaterThan(0)
+  })
+
+  test('when a gateway’s record is filed and not yet recorded: it is in the log before it has a plan', async () => {
+    const command = await stage.command('gateway', 'g9', {
+      keys: [stage.signer('gateway', 'g9').jwk],
+      jurisdiction: REGION,
+    })
+    await kill(child)
+    const filer = await stage.bus('intent-gateway', 'ig9')
+    await filer.store(at.registry('gateway', 'g9'), command, { stream: 'SIGNERS' })
+    child = await stage.spawn()
+    const recordings = async () =>
+      (await stage.events()).filter(({ type, detail }) => type === 'record.filed' && detail?.['id'] === 'g9')
+    await until(async () => (await recordings()).length > 0)
+    expect((await recordings())[0]?.detail).toMatchObject({ keys: [stage.signer('gateway', 'g9').jwk] })
   })
 
   test('everything that was recorded is one unbroken chain for each boot', async () => {

@@ -9,6 +9,7 @@ import { ControlRecorder } from './adapters/control-recorder.ts'
 import { DecisionFiles } from './adapters/decision-files.ts'
 import { Evidence } from './adapters/evidence.ts'
 import { followIntents } from './adapters/follow-intents.ts'
+import { GatewayRecorder } from './adapters/gateway-recorder.ts'
 import { IntentRecords } from './adapters/intent-records.ts'
 import { OutcomeCopies } from './adapters/outcome-copies.ts'
 import { Papers } from './adapters/papers.ts'
@@ -197,6 +198,7 @@ async function listen(
   for (const { key } of index.entries()) kick(key)
   worklist.start()
   await hear(context, parts, work, teardown)
+  await keepGatewaysRecorded(context, parts, work, teardown)
   const catchUp = async (): Promise<void> => {
     await tail.catchUp()
   }
@@ -237,6 +239,28 @@ async function hear(
   })
   teardown.defer(() => attestations.unsubscribe())
   teardown.defer(bus.onReconnect(() => beside('attestations could not be taken')(attested())))
+}
+
+const RECORD_GATEWAYS_MS = 30_000
+
+/** What gateways sign is judged by their records: these are in the log soon, also those that another replica filed and did not live to record. */
+async function keepGatewaysRecorded(
+  { bus, follower, authority, stateDir }: ServiceContext,
+  { evidence }: Parts,
+  { beside }: Work,
+  teardown: Teardown,
+): Promise<void> {
+  const recorder = await GatewayRecorder.open({
+    trust: authority.trust,
+    readSigners: () => follower.signers(),
+    stateDir,
+    record: (gateway) => evidence.records([gateway]),
+  })
+  const look = (): void => beside('records of gateways are not in the log yet')(recorder.catchUp())
+  const timer = setInterval(look, RECORD_GATEWAYS_MS)
+  teardown.defer(() => clearInterval(timer))
+  teardown.defer(bus.onReconnect(look))
+  look()
 }
 
 /** What others ask. */
