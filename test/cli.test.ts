@@ -1,88 +1,20 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, cp, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { generateJwk, publicJwk, thumbprint } from '@writ/keys'
-import { preparePlant, type Stack, startStack } from '@writ/local'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type CliStage, REGION, startCliStage } from './support/cli-stage.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-const REGION = 'eusc-de-east-1'
-let home: string
-let stack: Stack
-
+let stage: CliStage
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'writ-cli-'))
-  stack = await startStack({ home, root, env: process.env, region: REGION, log: () => undefined })
-  await preparePlant(stack, root, () => undefined)
+  stage = await startCliStage()
 })
-afterAll(async () => {
-  await stack?.[Symbol.asyncDispose]()
-  await rm(home, { recursive: true, force: true })
-})
-
-interface Ran {
-  readonly code: number | null
-  readonly out: string
-  readonly err: string
-}
-
-async function writ(...args: string[]): Promise<Ran> {
-  const child = spawn(process.execPath, [join(root, 'packages/cli/bin/writ.js'), '--home', home, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const texts = { out: '', err: '' }
-  child.stdout.setEncoding('utf8').on('data', (chunk: string) => (texts.out += chunk))
-  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (texts.err += chunk))
-  await once(child, 'close')
-  return { code: child.exitCode, ...texts }
-}
-async function json(
-  ...args: string[]
-): Promise<{ readonly code: number | null; readonly value: Record<string, unknown> }> {
-  const { code, out, err } = await writ('--json', ...args)
-  return { code, value: JSON.parse(out === '' ? err : out) as Record<string, unknown> }
-}
-const dir = (name: string) => join(home, 'made', name)
-const agent = (id: string, ...more: string[]) =>
-  json(
-    'agent',
-    'create',
-    id,
-    '--users',
-    'u-bo',
-    '--actions',
-    'telemetry-read,restart',
-    '--groups',
-    'press-hall',
-    '--out',
-    dir(id),
-    ...more,
-  )
-const submit = (id: string, ...more: string[]) =>
-  json(
-    'intent',
-    'submit',
-    '--agent',
-    dir(id),
-    '--action',
-    'telemetry-read',
-    '--target',
-    'press-07',
-    '--user',
-    'u-bo',
-    '--purpose',
-    'Look.',
-    '--wait',
-    ...more,
-  )
+afterAll(() => stage?.[Symbol.asyncDispose]())
 
 describe('writ … create', () => {
   test('makes an enrolment package of mode 0600 without printing a secret, and the agent works at once', async () => {
+    const { agent, dir, submit } = stage
     const { code, value } = await agent('line-1')
-    expect([code, value]).toMatchObject([0, { ok: true, kind: 'agent', id: 'line-1', version: 1 }])
+    expect([code, value]).toMatchObject([0, { ok: true, kind: 'agent', id: 'line-1', version: 1, revokes: [] }])
     expect((await readdir(dir('line-1'))).toSorted()).toEqual(['enrolment.json', 'key.jwk', 'nats.creds'])
     for (const file of await readdir(dir('line-1')))
       expect((await stat(join(dir('line-1'), file))).mode & 0o777).toBe(0o600)
@@ -92,7 +24,15 @@ describe('writ … create', () => {
     expect([ended, intent]).toMatchObject([0, { ok: true, status: { state: 'succeeded' } }])
   })
 
+  test('demands of CONTROL, in the package, what it holds now', async () => {
+    const { control } = JSON.parse(await readFile(join(stage.dir('line-1'), 'enrolment.json'), 'utf8')) as {
+      control: { stream: string; seq: number }
+    }
+    expect(control).toEqual(stage.stack.operator.authority.control.rev)
+  })
+
   test('registers a key made elsewhere, and makes none', async () => {
+    const { agent, dir, home } = stage
     const key = publicJwk(generateJwk('EdDSA'))
     const file = join(home, 'public.jwk')
     await writeFile(file, JSON.stringify(key))
@@ -101,37 +41,37 @@ describe('writ … create', () => {
     expect((await readdir(dir('line-2'))).toSorted()).toEqual(['enrolment.json', 'nats.creds'])
   })
 
-  test('refuses a version that is not the next, and updates with the one that is', async () => {
+  test('refuses a version that is not the next, says which is, and updates with it', async () => {
+    const { agent } = stage
     expect(await agent('line-3')).toMatchObject({ code: 0 })
-    expect(await agent('line-3')).toMatchObject({ code: 3, value: { ok: false, code: 'wrong_version' } })
+    expect(await agent('line-3')).toMatchObject({
+      code: 3,
+      value: { ok: false, code: 'wrong_version', message: 'The next version is 2.', next: expect.any(String) },
+    })
     expect(await agent('line-3', '--version', '2')).toMatchObject({ code: 0, value: { version: 2 } })
   })
 
   test('refuses a key that is registered already, over all kinds', async () => {
+    const { json, dir } = stage
     const key = join(dir('line-1'), 'key.jwk')
     const approver = await json('approver', 'create', 'ann', '--user', 'u-ann', '--roles', 'boss', '--key', key)
     expect(approver).toMatchObject({ code: 3, value: { code: 'replayed' } })
   })
 
   test('makes gateways, devices with floors, approvers and operators', async () => {
+    const { json, dir, home } = stage
     expect(await json('gateway', 'create', 'gw-9', '--jurisdiction', REGION, '--out', dir('gw-9'))).toMatchObject({
       code: 0,
     })
     const floors = join(home, 'floors.json')
     await writeFile(floors, JSON.stringify({ restart: { approvals: { count: 2, roles: ['boss'] } } }))
-    const device = [
-      'device',
-      'create',
-      'pump-1',
-      '--group',
-      'press-hall',
-      '--jurisdiction',
-      REGION,
-      '--actions',
-      'restart,telemetry-read',
-    ]
-    expect(await json(...device, '--gateway', 'gw-none')).toMatchObject({ code: 3, value: { code: 'chain_broken' } })
-    expect(await json(...device, '--gateway', 'gw-9', '--floors', floors)).toMatchObject({ code: 0 })
+    const device = ['device', 'create', 'pump-1', '--group', 'press-hall', '--jurisdiction', REGION]
+    const actions = ['--actions', 'restart,telemetry-read']
+    expect(await json(...device, ...actions, '--gateway', 'gw-none')).toMatchObject({
+      code: 3,
+      value: { code: 'chain_broken' },
+    })
+    expect(await json(...device, ...actions, '--gateway', 'gw-9', '--floors', floors)).toMatchObject({ code: 0 })
     expect(
       await json('approver', 'create', 'bea', '--user', 'u-bea', '--roles', 'boss,night', '--out', dir('bea')),
     ).toMatchObject({ code: 0 })
@@ -140,13 +80,27 @@ describe('writ … create', () => {
     })
   })
 
+  test('removes a gateway only when no device names it any more', async () => {
+    const { json } = stage
+    expect(await json('gateway', 'remove', 'gw-9', '--no-revoke')).toMatchObject({
+      code: 3,
+      value: { code: 'chain_broken', message: expect.stringContaining('pump-1') },
+    })
+    expect(await json('device', 'remove', 'pump-1', '--no-revoke')).toMatchObject({ code: 0, value: { version: 2 } })
+    expect(await json('gateway', 'remove', 'gw-9', '--no-revoke')).toMatchObject({
+      code: 0,
+      value: { version: 2, credentials: 1 },
+    })
+  })
+
   test('an operator who is not pinned files records and revokes, and appoints no operator', async () => {
+    const { agent, json, dir, submit } = stage
     const as = ['--as', dir('deputy')]
     expect(await agent('line-4', ...as)).toMatchObject({ code: 0 })
     const other = await json('operator', 'create', 'third', '--user', 'u-tom', '--out', dir('third'), ...as)
     expect(other).toMatchObject({ code: 3, value: { code: 'wrong_role' } })
-    const revoked = await json('revoke', 'agent', 'line-4', ...as)
-    expect(revoked).toMatchObject({ code: 0, value: { ok: true } })
+    expect((await readdir(dir('third'))).toSorted()).toEqual(['key.next.jwk'])
+    expect(await json('revoke', 'agent', 'line-4', ...as)).toMatchObject({ code: 0, value: { ok: true } })
     expect(await submit('line-4')).toMatchObject({
       code: 5,
       value: { status: { state: 'denied', reasons: [{ code: 'revoked' }] } },
@@ -154,17 +108,28 @@ describe('writ … create', () => {
     expect(await json('lift', 'agent', 'line-4', ...as)).toMatchObject({ code: 0 })
     expect(await submit('line-4')).toMatchObject({ code: 0 })
   })
+
+  test('another operator’s signature under a command is filed with it', async () => {
+    const { agent, json, dir } = stage
+    expect(await agent('line-5', '--cosign', dir('deputy'))).toMatchObject({ code: 0 })
+    expect(await json('agent', 'show', 'line-5')).toMatchObject({
+      value: { history: [{ version: 1, signed_by: ['root', 'deputy'], valid: true }] },
+    })
+    expect(await agent('line-6', '--cosign', dir('line-5'))).toMatchObject({ code: 3, value: { code: 'wrong_role' } })
+  })
 })
 
 describe('writ revoke, lift', () => {
   test('says what was recorded, who confirmed, and by when it is effective everywhere', async () => {
+    const { writ, submit } = stage
     const { out } = await writ('revoke', 'user', 'u-bo', '--reason', 'On holiday.', '--quarantine')
     expect(out).toMatch(/recorded as control message \d+; effective everywhere by /)
-    expect(out).toMatch(/2 of \d+ gateways confirmed/)
+    expect(out).toMatch(/2 of 2 gateways confirmed/)
     expect(await submit('line-1')).toMatchObject({ code: 5, value: { status: { reasons: [{ code: 'quarantined' }] } } })
     expect((await writ('lift', 'user', 'u-bo')).code).toBe(0)
   })
   test('a lift of what does not stand, and a scope without an id, are refused', async () => {
+    const { json, writ } = stage
     expect(await json('lift', '9999')).toMatchObject({ code: 3, value: { code: 'malformed' } })
     expect(await json('revoke', 'agent')).toMatchObject({ code: 3, value: { code: 'malformed' } })
     expect((await writ('revoke', 'everything', 'x')).code).toBe(2)
@@ -173,26 +138,14 @@ describe('writ revoke, lift', () => {
 
 describe('writ intent', () => {
   test('a refused intent ends with exit code 5 and its reason', async () => {
-    const ran = await writ(
-      'intent',
-      'submit',
-      '--agent',
-      dir('line-1'),
-      '--action',
-      'restart',
-      '--target',
-      'conveyor-plc-02',
-      '--user',
-      'u-bo',
-      '--purpose',
-      'Try.',
-      '--wait',
-    )
+    const { writ, dir } = stage
+    const about = ['--action', 'restart', '--target', 'conveyor-plc-02', '--user', 'u-bo', '--purpose', 'Try.']
+    const ran = await writ('intent', 'submit', '--agent', dir('line-1'), ...about, '--wait')
     expect([ran.code, ran.out]).toEqual([5, expect.stringContaining('scope_exceeded')])
   })
   test('status finds an intent again, and says when nothing is known', async () => {
-    const { value } = await submit('line-1', '--intent-id', 'mine-1')
-    expect(value).toMatchObject({ intent_id: 'mine-1' })
+    const { json, dir, submit } = stage
+    expect(await submit('line-1', '--intent-id', 'mine-1')).toMatchObject({ value: { intent_id: 'mine-1' } })
     expect(await json('intent', 'status', 'mine-1', '--agent', dir('line-1'))).toMatchObject({
       code: 0,
       value: { status: { state: 'succeeded' } },
@@ -200,27 +153,18 @@ describe('writ intent', () => {
     expect(await json('intent', 'status', 'nobody', '--agent', dir('line-1'))).toMatchObject({ code: 4 })
   })
   test('what is not valid is said before anything is sent', async () => {
-    expect(
-      await json(
-        'intent',
-        'submit',
-        '--agent',
-        dir('line-1'),
-        '--action',
-        'Restart',
-        '--target',
-        'press-07',
-        '--user',
-        'u-bo',
-        '--purpose',
-        'x',
-      ),
-    ).toMatchObject({ code: 3, value: { code: 'malformed' } })
+    const { json, dir } = stage
+    const about = ['--action', 'Restart', '--target', 'press-07', '--user', 'u-bo', '--purpose', 'x']
+    expect(await json('intent', 'submit', '--agent', dir('line-1'), ...about)).toMatchObject({
+      code: 3,
+      value: { code: 'malformed' },
+    })
   })
 })
 
 describe('writ audit verify', () => {
   test('verifies the evidence of all that, and names what is wrong with an altered copy', async () => {
+    const { json, home } = stage
     expect(await json('audit', 'verify')).toMatchObject({ code: 0, value: { ok: true } })
     const copy = join(home, 'copy')
     await cp(join(home, 'store'), copy, { recursive: true })
@@ -245,12 +189,19 @@ async function widestBundle(store: string): Promise<string> {
 
 describe('exit codes', () => {
   test('usage is 2, no plane is 4, help is 0', async () => {
-    expect((await writ('agent', 'create')).code).toBe(2)
-    expect((await writ('nonsense')).code).toBe(2)
-    expect((await writ('--home', join(home, 'none'), 'revoke', 'all')).code).toBe(4)
-    expect((await writ('--help')).code).toBe(0)
+    const { spawned, home } = stage
+    expect((await spawned('agent', 'create')).code).toBe(2)
+    expect((await spawned('nonsense')).code).toBe(2)
+    expect((await spawned('--home', join(home, 'none'), 'revoke', 'all')).code).toBe(4)
+    expect((await spawned('--help')).code).toBe(0)
+  })
+  test('a process writes one document with --json, and leaves by itself', async () => {
+    const { spawned } = stage
+    const { code, out, err } = await spawned('--json', 'agent', 'list')
+    expect([code, JSON.parse(out), err]).toEqual([0, expect.objectContaining({ ok: true }), ''])
   })
   test('plane create is idempotent and refuses to become another plane', async () => {
+    const { json, home } = stage
     const create = (region: string) =>
       json(
         'plane',

@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly onStatus?: OnStatus
   /** How long the first connection is tried, milliseconds; 10,000 when absent. */
   readonly connectWithinMs?: number
+  /** Gives the first connection up earlier. */
+  readonly signal?: AbortSignal
 }
 
 /** An enrolled identity that is connected: its key, its connection, and who it may believe. */
@@ -73,14 +75,15 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     throw new Fault('unavailable', { message: `The credentials ${enrolment.credentials_file} cannot be read.`, cause })
   })
   const { kind, id, region } = enrolment
+  const within = AbortSignal.timeout(options.connectWithinMs ?? 10_000)
   const bus = await connectBus({
-    servers: enrolment.nats_url,
+    servers: enrolment.nats_url.split(','),
     credentials,
     region,
     kind: kind as PartyKind,
     id,
     waitOnFirstConnect: true,
-    signal: AbortSignal.timeout(options.connectWithinMs ?? 10_000),
+    signal: options.signal === undefined ? within : AbortSignal.any([within, options.signal]),
     ...(options.onStatus !== undefined && { onStatus: options.onStatus }),
   })
   const authority = createAuthority(region, enrolment.trust)

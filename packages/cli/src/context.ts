@@ -93,17 +93,22 @@ export function agentSession(folder: string): Promise<Agent> {
   return connected(folder, connectAgent)
 }
 
-const CONNECT_WITHIN_MS = 5000
+const CONNECT_WITHIN_MS = 3000
 
 async function connected<T>(folder: string, open: (options: SessionOptions) => Promise<T>): Promise<T> {
   const enrolment = await readEnrolment(folder)
+  const giveUp = new AbortController()
   let last: unknown
   try {
     return await open({
       enrolment: folder,
       connectWithinMs: CONNECT_WITHIN_MS,
+      signal: giveUp.signal,
       onStatus: (status) => {
-        if (status.type === 'error') last = status.error
+        if (status.type !== 'error') return
+        last = status.error
+        // Asking again changes nothing about a no.
+        if (isLoginRefused(last)) giveUp.abort()
       },
     })
   } catch (cause) {

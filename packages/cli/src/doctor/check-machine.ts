@@ -1,10 +1,7 @@
-import { execFile } from 'node:child_process'
-import { access, constants, readdir, statfs } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { delimiter, isAbsolute, join } from 'node:path'
+import { statfs } from 'node:fs/promises'
+import { isFault } from '@writ/contracts'
+import { type Env, findTool, type ToolName } from '@writ/tools'
 import { type Finding, fail, ok, warn } from './finding.ts'
-
-type Env = Readonly<Record<string, string | undefined>>
 
 const NODE_MIN = [20, 20] as const
 
@@ -15,86 +12,26 @@ export function checkNode(version: string): Finding {
   return fail('node', `Node ${version} is too old.`, `Install Node ${NODE_MIN.join('.')} or later: https://nodejs.org`)
 }
 
-/** What a local plane needs beside Node. */
-export interface NeededTool {
-  readonly name: string
-  readonly names: readonly string[]
-  readonly variable: string
-  readonly ask: string
-  readonly minimum: readonly [number, number, number]
-  readonly what: string
+/** What a local plane needs beside Node, and what for. `opa` is for those who change policies. */
+export const NEEDED_TOOLS: Readonly<Record<ToolName, string>> = {
+  'nats-server': 'the message bus',
+  'redis-server': 'the record of tokens',
+  opa: 'policies: checking, testing and building them',
 }
-
-export const NEEDED_TOOLS: readonly NeededTool[] = [
-  {
-    name: 'nats-server',
-    names: ['nats-server'],
-    variable: 'WRIT_NATS_SERVER',
-    ask: '--version',
-    minimum: [2, 12, 0],
-    what: 'the message bus',
-  },
-  {
-    name: 'redis-server',
-    names: ['redis-server', 'valkey-server'],
-    variable: 'WRIT_REDIS_SERVER',
-    ask: '--version',
-    minimum: [7, 0, 0],
-    what: 'the record of tokens',
-  },
-]
 
 /** As the local plane looks for it: its variable, PATH, then the project's cache. Nothing is installed. */
-export async function checkTool(tool: NeededTool, env: Env): Promise<Finding> {
-  const check = `tool ${tool.name}`
-  const old: string[] = []
-  for (const path of await candidates(tool, env)) {
-    const version = await versionOf(path, tool.ask)
-    if (version !== undefined && !isOlder(version, tool.minimum)) return ok(check, `${version.join('.')} at ${path}`)
-    if (version !== undefined) old.push(`${version.join('.')} at ${path}`)
+export async function checkTool(name: ToolName, env: Env): Promise<Finding> {
+  const check = `tool ${name}`
+  const passed: string[] = []
+  try {
+    const found = await findTool(name, { env, log: (line) => passed.push(line) })
+    if (found !== undefined) return ok(check, `${found.version} at ${found.path}`)
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return fail(check, error.message, 'Correct that variable, or unset it.')
   }
-  const named = env[tool.variable] ?? ''
-  if (named !== '')
-    return fail(check, `${tool.variable} names ${named}, which will not do.`, `Correct ${tool.variable}, or unset it.`)
-  const found =
-    old.length === 0
-      ? `${tool.what} is not installed yet.`
-      : `Only ${old.join(', ')}: older than ${tool.minimum.join('.')}.`
-  return warn(check, found, `\`npm start\` installs it, or name one with ${tool.variable}.`)
-}
-
-async function candidates({ name, names, variable }: NeededTool, env: Env): Promise<readonly string[]> {
-  const named = env[variable] ?? ''
-  if (named !== '') return isAbsolute(named) ? [named] : []
-  const folders = (env['PATH'] ?? '').split(delimiter).filter(isAbsolute)
-  const cache = join(env['XDG_CACHE_HOME'] || join(env['HOME'] || homedir(), '.cache'), 'writ', 'tools')
-  const kept = (await readdir(cache).catch(() => [])).filter((folder) => folder.startsWith(`${name}-`))
-  const all = [
-    ...folders.flatMap((folder) => names.map((each) => join(folder, each))),
-    ...kept.map((folder) => join(cache, folder, 'bin', name)),
-  ]
-  const there = await Promise.all(all.map(isExecutable))
-  return all.filter((_, at) => there[at])
-}
-
-const isExecutable = (path: string): Promise<boolean> =>
-  access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
-
-function versionOf(path: string, ask: string): Promise<readonly number[] | undefined> {
-  return new Promise((resolve) => {
-    execFile(path, [ask], { timeout: 10_000 }, (error, out) => {
-      const found = error === null ? /(\d+)\.(\d+)\.(\d+)/.exec(out) : null
-      resolve(found === null ? undefined : found.slice(1, 4).map(Number))
-    })
-  })
-}
-
-function isOlder(version: readonly number[], minimum: readonly number[]): boolean {
-  const at = minimum.findIndex((part, index) => part !== version[index])
-  return at >= 0 && (version[at] ?? 0) < (minimum[at] ?? 0)
+  const mend = name === 'opa' ? '`npm run policy` installs it when it is needed.' : '`npm start` installs it.'
+  return warn(check, [`Not installed yet: for ${NEEDED_TOOLS[name]}.`, ...passed].join(' '), mend)
 }
 
 const FREE_BYTES_WARN = 2 * 1024 ** 3

@@ -6,7 +6,7 @@ import { generateJwk, publicJwk } from '@writ/keys'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { gradeClock } from './check-clock.ts'
 import { checkAllPrivate, gradeMode } from './check-files.ts'
-import { checkNode, checkTool, NEEDED_TOOLS } from './check-machine.ts'
+import { checkNode, checkTool } from './check-machine.ts'
 import { checkPackage, gradeLogin, parseLogin } from './check-package.ts'
 import { comparePins } from './check-plane.ts'
 import { checkPort, portOf } from './check-ports.ts'
@@ -27,20 +27,24 @@ describe('the machine', () => {
     ])
   })
   test('a tool is found in PATH; one that is too old, or missing, is said so', async () => {
-    const [nats] = NEEDED_TOOLS
-    if (nats === undefined) throw new Error('no tool')
     const tool = join(dir, 'nats-server')
     const env = { PATH: dir, HOME: dir }
-    expect(await checkTool(nats, env)).toMatchObject({ grade: 'warn', found: expect.stringContaining('not installed') })
+    expect(await checkTool('nats-server', env)).toMatchObject({
+      grade: 'warn',
+      found: expect.stringContaining('Not installed'),
+      mend: expect.stringContaining('npm start'),
+    })
     for (const [version, grade] of [
       ['2.15.2', 'ok'],
       ['2.12.0', 'ok'],
       ['2.11.9', 'warn'],
     ] as const) {
       await writeFile(tool, `#!/bin/sh\necho "nats-server: v${version}"\n`, { mode: 0o700 })
-      expect(await checkTool(nats, env)).toMatchObject({ grade })
+      expect(await checkTool('nats-server', env)).toMatchObject({ grade })
     }
-    expect(await checkTool(nats, { ...env, WRIT_NATS_SERVER: join(dir, 'none') })).toMatchObject({ grade: 'fail' })
+    expect(await checkTool('nats-server', { ...env, WRIT_NATS_SERVER: join(dir, 'none') })).toMatchObject({
+      grade: 'fail',
+    })
   })
 })
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import type { Session } from '@writ/agent-sdk'
 import { isFault, type Trust } from '@writ/contracts'
+import type { ToolName } from '@writ/tools'
 import { type Context, connectSession } from '../context.ts'
 import { contextsFile } from '../contexts/contexts-file.ts'
 import type { LocalFile } from '../local-file.ts'
@@ -46,7 +47,7 @@ export async function* runDoctor(options: DoctorOptions): AsyncGenerator<Finding
 }
 
 async function* checkLocal(home: string, local: LocalFile, env: DoctorOptions['env']): AsyncGenerator<Finding, void> {
-  for (const tool of NEEDED_TOOLS) yield await checkTool(tool, env)
+  for (const tool of Object.keys(NEEDED_TOOLS) as ToolName[]) yield await checkTool(tool, env)
   yield await checkDisk(home)
   const secret = await checkPrivate('file mode', join(home, 'local.json'))
   if (secret !== undefined) yield secret
@@ -73,11 +74,15 @@ async function* checkPlane(
     refused ||= withdrawn.length > 0
     yield comparePins(enrolment.trust, trustOf(local, enrolment.trust))
   }
+  let reached = false
   for (const url of enrolment.nats_url.split(',')) {
     const port = portOf('nats', url.trim(), 4222)
-    if (port !== undefined) yield await checkPort(port)
+    if (port === undefined) continue
+    const finding = await checkPort(port)
+    reached ||= finding.grade === 'ok'
+    yield finding
   }
-  if (kid === undefined || refused) return
+  if (kid === undefined || refused || !reached) return
   const session = await opened(enrolment.folder, keyFile)
   if ('grade' in session) {
     yield session
