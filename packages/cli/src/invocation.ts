@@ -7,11 +7,6 @@ import type { Output, Streams } from './output.ts'
 export interface Invocation {
   readonly out: Output
   readonly env: NonNullable<Streams['env']>
-  /**
-   * Folder of the plane that the command works on; where the context has none, a folder that is not there. Throws what choosing the context
-   * says. Prefer `context()`, which works with an enrolment alone.
-   */
-  readonly home: string
   /** Which context was chosen, and why. Reads the person's contexts and nothing else. */
   chosen(): Promise<Chosen>
   /** The context, read. */

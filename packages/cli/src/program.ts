@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
 import { addAuditCommands } from './commands/audit-commands.ts'
 import { addCompletionCommand } from './commands/completion-commands.ts'
@@ -15,7 +14,6 @@ import { addStatusCommands } from './commands/status-commands.ts'
 import { addTokenCommands } from './commands/token-commands.ts'
 import { contextOf } from './context.ts'
 import { type Chosen, chooseContext } from './contexts/choose-context.ts'
-import { contextsFile } from './contexts/contexts-file.ts'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts'
 import type { Act, Invocation } from './invocation.ts'
 import { failure, output, type Streams, wantsColours } from './output.ts'
@@ -55,7 +53,7 @@ export async function runCli(args: readonly string[], streams: Streams): Promise
       const globals = command.optsWithGlobals<Globals>()
       const out = output(globals.json, streams)
       try {
-        await run(await invocation(globals, streams, out, fail), ...given.slice(0, -1))
+        await run(invocation(globals, streams, out, fail), ...given.slice(0, -1))
       } catch (error) {
         out.progress()
         out.error(error)
@@ -121,23 +119,18 @@ function version(): string {
   return said
 }
 
-async function invocation(
+function invocation(
   { home, context }: Globals,
   { env = {}, interrupted }: Streams,
   out: Invocation['out'],
   fail: Invocation['fail'],
-): Promise<Invocation> {
-  const choosing = chooseContext({ home, context, env })
-  const chosen: Chosen | { readonly error: unknown } = await choosing.catch((error: unknown) => ({ error }))
+): Invocation {
+  const chosen = (): Promise<Chosen> => chooseContext({ home, context, env })
   return {
     out,
     env,
-    get home() {
-      if ('error' in chosen) throw chosen.error
-      return chosen.home ?? join(contextsFile(env), '..', chosen.name)
-    },
-    chosen: () => choosing,
-    context: async () => contextOf(await choosing),
+    chosen,
+    context: async () => contextOf(await chosen()),
     untilInterrupted: () => interrupted?.() ?? new AbortController().signal,
     fail,
   }
