@@ -141,6 +141,16 @@ describe('says of an entry that it is not verified', () => {
     expect(story.steps[0]?.outcome).toBeUndefined()
   })
 
+  test('that says a step ended otherwise than its gateway signed', async () => {
+    const edit = (events: NewEvent[]) => events.map((event) => ({ ...event, type: 'action.failed' as const }))
+    await make({ edit: { outcome: edit } })
+    const story = await storyOf(await open({ subjectKeys }))
+    expect(story).toMatchObject({ state: 'succeeded', verified: false })
+    expect(story.events.flatMap(({ entry }) => entry.doubts)).toMatchObject([
+      { verdict: 'document_invalid', message: expect.stringContaining('says that it ended otherwise') },
+    ])
+  })
+
   test('and what such an entry says enters no story', async () => {
     const made = await make({}, async ({ intentDigest, planId }) => {
       const stranger = new TestSource('gateway/g1/b9', keys.stranger)

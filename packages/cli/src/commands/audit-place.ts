@@ -10,7 +10,7 @@ import {
   parseVkey,
   readSubjectKeysFile,
 } from '@writ/audit'
-import { Fault, Trust } from '@writ/contracts'
+import { Fault, isFault, Trust } from '@writ/contracts'
 import { connectStore, readSubjectKeys } from '@writ/plane'
 import type { Command } from 'commander'
 import { withAdvice } from '../advice.ts'
@@ -81,7 +81,20 @@ export async function openEvidence(
   dir: string | undefined,
   options: PlaceOptions,
 ): Promise<EvidenceLog> {
-  return await EvidenceLog.open(await evidencePlace(invocation, dir, options))
+  return await advised(EvidenceLog.open(await evidencePlace(invocation, dir, options)))
+}
+
+/** Says of a log that cannot be read what an auditor can do about it: no plane needs to run for that. */
+export async function advised<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (error) {
+    if (!isFault(error) || error.code !== 'unavailable') throw error
+    throw withAdvice(
+      error,
+      'The folder must hold DOMAIN/REGION/EPOCH with its checkpoint, signed by the pinned key: see --trust and --vkey.',
+    )
+  }
 }
 
 /** The keys of sealed documents that the context's plane has not destroyed: whoever has them reads everything. */

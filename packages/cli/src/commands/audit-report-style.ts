@@ -12,7 +12,7 @@ h3 { margin: 0; font-size: 1.1rem; line-height: 1.35; }
 p { margin: .5rem 0; max-width: 48rem; }
 a { color: var(--accent); text-decoration-thickness: 1px; text-underline-offset: 2px; }
 code, pre, .id { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .84em; }
-code, .id { overflow-wrap: anywhere; }
+code, .id { overflow-wrap: anywhere; unicode-bidi: isolate; }
 .kicker { margin: 0 0 .3rem; color: var(--soft); font-size: .78rem; font-weight: 600; letter-spacing: .09em; text-transform: uppercase; }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; }
 .verdict { margin: 1.6rem 0; padding: 1.1rem 1.4rem; border-left: 6px solid var(--good); background: var(--good-ground); }
@@ -43,7 +43,7 @@ article { margin: 1.2rem 0; overflow: hidden; }
 article header { display: flex; flex-wrap: wrap; gap: .6rem 1rem; align-items: baseline; justify-content: space-between; padding: 1.1rem 1.4rem .2rem; }
 article .facts { padding: .5rem 1.4rem 1.1rem; }
 article .timeline { border-top: 1px solid var(--line); background: #fbfcfd; padding: .3rem .7rem; }
-blockquote { margin: 0; padding-left: .8rem; border-left: 3px solid var(--line); }
+blockquote { margin: 0; white-space: pre-line; padding-left: .8rem; border-left: 3px solid var(--line); }
 .quiet { color: var(--soft); }
 .mark { font-weight: 700; }
 .mark.good { color: var(--good); }

@@ -6,7 +6,7 @@ import { thumbprint } from '@writ/keys'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
 import { styled } from '../terminal/style.ts'
-import { type EvidencePlace, evidencePlace } from './audit-place.ts'
+import { advised, type EvidencePlace, evidencePlace } from './audit-place.ts'
 import { reportHtml } from './audit-report-html.ts'
 import { type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
 import { verdictOf } from './audit-verdict.ts'
@@ -25,7 +25,7 @@ export async function auditReport(
 ): Promise<void> {
   const { out, fail } = invocation
   const place = await evidencePlace(invocation, dir, options)
-  const log = await EvidenceLog.open(place)
+  const log = await advised(EvidenceLog.open(place))
   // The log may grow meanwhile: what is verified goes on from what is shown.
   const verification = await verifyPlace(invocation, place, [Buffer.from(log.newest.checkpoint)], options.complete)
   const traced = await trace(invocation, log, searchOf(options), options.limit)

@@ -3,7 +3,7 @@ import { type LogVerification, verifyLog } from '@writ/audit'
 import { Fault } from '@writ/contracts'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
-import { type EvidencePlace, evidencePlace, type PlaceOptions } from './audit-place.ts'
+import { advised, type EvidencePlace, evidencePlace, type PlaceOptions } from './audit-place.ts'
 import { progressOf } from './audit-progress.ts'
 import { linesOfVerification, verdictOf } from './audit-verdict.ts'
 
@@ -40,7 +40,7 @@ export async function verifyPlace(
 ): Promise<LogVerification> {
   const tell = progressOf(out, 'verifying')
   try {
-    return await verifyLog({
+    const verifying = verifyLog({
       reader,
       vkeys,
       pins,
@@ -50,6 +50,7 @@ export async function verifyPlace(
       ...(origin !== undefined && { origin }),
       onProgress: ({ entries, size }) => tell(entries, size),
     })
+    return await advised(verifying)
   } finally {
     out.progress()
   }
