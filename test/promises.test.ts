@@ -93,7 +93,6 @@ describe('G1: no action without a chain', () => {
       ['chain_broken', await plan({ records: genuine.records.toReversed() })],
       ['unknown_agent', await plan({ records: genuine.records.slice(1) })],
       ['chain_broken', await plan({ plan_id: `p${'A'.repeat(21)}` })],
-      ['expired', await plan({ iat: now, exp: now })],
     ]
     const calls = gateway.calls.length
     gateway.refused.length = 0

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Authority, type GatewayIdentity, type VerifiedPlan, verifyPlan } from '@writ/authority'
 import { type Delivery, inSpan, type Span } from '@writ/bus'
-import { Fault, isFault, KEY_WAIT_MS, type Reason } from '@writ/contracts'
+import { Fault, isFault, KEY_WAIT_MS, type Reason, type ReasonCode } from '@writ/contracts'
 import { requestDigest } from '@writ/keys'
 import type { Guard } from '../authority/guard.ts'
 import { type Clock, nowSeconds } from '../clock.ts'
@@ -34,6 +34,8 @@ const UNAVAILABLE_DELAY_MS = 2000
 /** For the next run of this gateway, which may be there at once. */
 const STOPPING_DELAY_MS = 100
 const IN_HAND_DELAY_MS = 5000
+/** What time or an operator does to a plan that was good. */
+const LAPSED: ReadonlySet<ReasonCode> = new Set(['expired', 'token_expired', 'revoked', 'quarantined'])
 /** A plan whose signers stay unknown must not keep others from being looked at. */
 const UNKNOWN_KEY_DELAY_MS = 30_000
 
@@ -161,8 +163,9 @@ export class PlanIntake {
   async #refuse(delivery: Delivery, digest: string, reason: Reason): Promise<void> {
     const { guard, gateway, audit, log } = this.#options
     const facts = factsOfRefused(guard.authority, delivery.data, gateway.id)
-    // Sent again, with other bytes, to hear how it ended: that may well be after its end.
-    const known = facts === undefined ? undefined : this.#options.journal.plan(facts.plan_id)
+    // Sent again, with other bytes, to hear how it ended: that may well be after its end. Whatever else is wrong with it is refused.
+    const lapsed = LAPSED.has(reason.code) && facts !== undefined
+    const known = lapsed ? this.#options.journal.plan(facts.plan_id) : undefined
     if (known !== undefined && isDone(known)) return this.#sayAgain(known, delivery)
     if (!this.#refused.has(digest)) await audit.refusedPlan(digest, reason.code, facts)
     remember(this.#refused, digest)
