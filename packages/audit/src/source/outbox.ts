@@ -28,6 +28,8 @@ export class Outbox {
   #uncovered: Kept[]
   #covered: Head | undefined
   #bytes: number
+  /** The write under way: a rewrite must not begin between a message on the disk and its place in memory. */
+  #writing: Promise<void> = Promise.resolve()
 
   private constructor(path: string, journal: Journal, state: { uncovered: Kept[]; covered: Head | undefined }) {
     this.#path = path
@@ -69,9 +71,17 @@ export class Outbox {
 
   /** Resolves when the message survives a crash. Throws Fault `unavailable`; then it must not be sent. */
   async append(kept: Kept): Promise<void> {
-    await this.#journal.append(kept.bytes)
-    this.#uncovered.push(follow(this.head, kept))
-    this.#bytes += kept.bytes.length
+    await this.#inTurn(async () => {
+      await this.#journal.append(kept.bytes)
+      this.#uncovered.push(follow(this.head, kept))
+      this.#bytes += kept.bytes.length
+    })
+  }
+
+  async #inTurn(write: () => Promise<void>): Promise<void> {
+    const mine = this.#writing.then(write)
+    this.#writing = mine.catch(() => undefined)
+    await mine
   }
 
   /** The log holds every message up to `seq`. Frees memory at once, and disk when it is worth a rewrite. */
@@ -86,8 +96,10 @@ export class Outbox {
   }
 
   async compact(): Promise<void> {
-    const covered = this.#covered === undefined ? [] : [Buffer.from(JSON.stringify(this.#covered))]
-    await this.#journal.compact([...covered, ...this.#uncovered.map(({ bytes }) => bytes)])
+    await this.#inTurn(async () => {
+      const covered = this.#covered === undefined ? [] : [Buffer.from(JSON.stringify(this.#covered))]
+      await this.#journal.compact([...covered, ...this.#uncovered.map(({ bytes }) => bytes)])
+    })
   }
 
   /** What is covered is left out of the file if that is quickly done: it would be sent again for nothing. */
