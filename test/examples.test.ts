@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { preparePlant, type Stack, startStack } from '@writ/local'
@@ -17,6 +17,7 @@ const children: ChildProcess[] = []
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'writ-examples-'))
+  await cp(join(root, 'policies'), join(folder, 'policies'), { recursive: true })
   for (const name of ['examples', 'node_modules']) await symlink(join(root, name), join(folder, name))
   readme = await readFile(join(root, 'README.md'), 'utf8')
   stack = await startStack({
@@ -71,6 +72,47 @@ async function start(line: string, said: string): Promise<ChildProcess> {
   }
   throw new Error(`${line} ended: ${printed.join('')}`)
 }
+
+/** Runs one line that has to fail, and gives what it printed. */
+async function fail(line: string): Promise<string> {
+  const ran = await run(line).catch((error: Error) => error)
+  if (ran instanceof Error) return ran.message
+  throw new Error(`${line} should have failed: ${ran}`)
+}
+
+test('README: revoke an agent and see it stop', async () => {
+  const [create, ask, suspend, askAgain, resume, ...more] = commands('In a second terminal')
+  expect(more).toEqual([])
+  await run(create ?? '')
+  expect(await run(ask ?? '')).toContain('succeeded')
+  expect(await run(suspend ?? '')).toContain('2 of 2 gateways')
+  expect(await fail(askAgain ?? '')).toContain('revoked')
+  await run(resume ?? '')
+  expect(await run(ask ?? '')).toContain('succeeded')
+})
+
+test('README: edit a policy and see the decision change', async () => {
+  const [copy, params, before, edit, publish, after, rollback, ...more] = commands(
+    'Edit a policy and see the decision change',
+  )
+  expect(more).toEqual([])
+  for (const line of [copy, params]) await run(line ?? '')
+  expect(await run(before ?? '')).toContain('allow')
+  await run(edit ?? '')
+  await run(publish ?? '')
+  expect(await fail(after ?? '')).toContain('params_out_of_bounds')
+  await run(rollback ?? '')
+  expect(await run(before ?? '')).toContain('allow')
+})
+
+test('README: read the evidence', async () => {
+  const [verify, trace, report, ...more] = commands('Read the evidence')
+  expect(more).toEqual([])
+  await run(verify ?? '')
+  expect(await run(trace ?? '')).toContain('telemetry-read')
+  await run(report ?? '')
+  expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('<!doctype html>')
+})
 
 describe('README: write an agent in 20 lines', () => {
   test('shows the file itself, no longer than that', async () => {

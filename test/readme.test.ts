@@ -28,6 +28,14 @@ describe('README', () => {
     }
   })
 
+  test('the picture of the story shows the steps that README shows', () => {
+    const picture = readFileSync(join(root, 'docs/story.svg'), 'utf8')
+    const titles = readme.match(/^\d+\. .+$/gm) ?? []
+    expect(titles.length).toBeGreaterThan(3)
+    for (const title of titles) expect(picture).toContain(`class="title">${title}<`)
+    expect(picture).toContain('steps came out as they should')
+  })
+
   test('gives a reason for every dependency', () => {
     const used = Object.entries(packages.packages)
       .filter(([path]) => !path.includes('node_modules'))
