@@ -32,7 +32,8 @@ export class ProcessFile {
   }
 
   #write(): Promise<void> {
-    this.#writing = this.#writing.then(() => writeFileDurably(this.#file, `${JSON.stringify(this.#known)}\n`))
+    const write = () => writeFileDurably(this.#file, `${JSON.stringify(this.#known)}\n`)
+    this.#writing = this.#writing.then(write, write)
     return this.#writing
   }
 
