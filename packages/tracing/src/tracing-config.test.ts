@@ -21,7 +21,7 @@ test('the standard variables say the rest', () => {
     ...at,
     OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
     OTEL_TRACES_SAMPLER_ARG: '0.25',
-    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20x',
+    OTEL_EXPORTER_OTLP_HEADERS: 'authorization=Bearer%20x==',
     OTEL_EXPORTER_OTLP_TIMEOUT: '3000',
     OTEL_SERVICE_NAME: 'mine',
     OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=plant%201, broken, team = a',
@@ -30,7 +30,7 @@ test('the standard variables say the rest', () => {
   })
   expect(read).toEqual({
     url: 'http://collector:4318/v1/traces',
-    headers: { authorization: 'Bearer x' },
+    headers: { authorization: 'Bearer x==' },
     sampler: 'parentbased_traceidratio',
     ratio: 0.25,
     serviceName: 'mine',

@@ -93,7 +93,10 @@ function under(base: string | undefined): string | undefined {
 
 /** `name=value,…`, each percent-encoded; a pair that is none is left out. */
 function pairsOf(text: string): Record<string, string> {
-  const pairs = text.split(',').map((pair) => pair.split('=', 2).map((part) => decoded(part.trim())))
+  const pairs = text.split(',').map((pair) => {
+    const at = pair.indexOf('=')
+    return at < 0 ? [] : [pair.slice(0, at), pair.slice(at + 1)].map((part) => decoded(part.trim()))
+  })
   return Object.fromEntries(
     pairs.flatMap(([name, value]) => (name && value !== undefined ? [[name, value] as const] : [])),
   )

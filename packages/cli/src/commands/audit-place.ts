@@ -127,9 +127,11 @@ interface Pinned {
   readonly pinnedBy: string
 }
 
+/** Where a context has an enrolment of its own, its pins count and not the word of the folder that holds the log. */
 async function contextPins({ context }: Invocation): Promise<Pinned> {
-  const { name, local, enrolment } = await context()
-  if (local !== undefined) return { pins: local.trust, vkeys: [local.log_vkey], pinnedBy: `the context ${name}` }
+  const { name, local, enrolment, keyFile } = await context()
+  if (local !== undefined && keyFile !== undefined)
+    return { pins: local.trust, vkeys: [local.log_vkey], pinnedBy: `the context ${name}` }
   const { log_vkeys: vkeys, ...pins } = (await readEnrolment(enrolment)).trust
   return { pins, vkeys, pinnedBy: `the context ${name}` }
 }

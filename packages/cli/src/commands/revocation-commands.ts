@@ -186,9 +186,12 @@ function say(
   { seq, effectiveBy, confirmed, gateways, running }: Spread,
   lifted?: readonly number[],
 ): void {
+  const silent = gateways.filter((id) => !confirmed.includes(id))
+  const nothingRuns = lifted === undefined && silent.length === 0 && running.length === 0
   const value = { ok: true, seq, effective_by: effectiveBy.toISOString(), confirmed, gateways, running }
   out.result({ ...value, ...(lifted !== undefined && { lifted }) }, [
-    `${confirmed.length} of ${gateways.length} gateways confirmed${running.length === 0 ? '; nothing it names still runs' : ''}`,
+    `${confirmed.length} of ${gateways.length} gateways confirmed${nothingRuns ? '; nothing it names still runs' : ''}`,
+    ...(silent.length === 0 ? [] : [`  not heard of: ${silent.join(', ')}`]),
     ...running.map((step) => `  still running: ${step}`),
     ...(lifted === undefined ? [] : [`lifted ${lifted.join(', ')}`]),
   ])

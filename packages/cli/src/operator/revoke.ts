@@ -52,8 +52,9 @@ export async function spreadControl(
         }
       })
     }
-    const running = gateways.flatMap((id) => applied.get(id)?.running ?? [])
-    return { seq, effectiveBy, confirmed: confirmed(), gateways, running }
+    const sure = confirmed()
+    const running = sure.flatMap((id) => applied.get(id)?.running ?? [])
+    return { seq, effectiveBy, confirmed: sure, gateways, running }
   } finally {
     listening.unsubscribe()
   }
