@@ -78,7 +78,7 @@ class Tail {
   #text = ''
 
   constructor(home: string) {
-    const args = ['--home', home, '--json', 'audit', 'tail', '--follow', '--lines', '0']
+    const args = ['--home', home, '--json', 'audit', 'tail', '--follow', '--lines', '1000']
     this.#child = spawn(process.execPath, [join(root, 'packages/cli/bin/writ.js'), ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
     })
