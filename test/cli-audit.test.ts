@@ -67,7 +67,9 @@ afterAll(async () => {
   await local?.[Symbol.asyncDispose]()
 })
 
-const lift = ({ events }: Tail) => events.some(({ event }) => event.detail?.['command'] === 'lift')
+/** Gateways say that they applied it; intent-gateway's event has the message itself. */
+const lift = ({ events }: Tail) =>
+  events.some(({ event }) => event.detail?.['command'] === 'lift' && (event.documents?.length ?? 0) > 0)
 const ended = ({ events }: Tail) =>
   events.filter(({ event }) => event.type === 'action.succeeded' && event.intent_digest === intent.digest).length === 2
 
