@@ -69,7 +69,7 @@ afterAll(async () => {
 
 /** Gateways say that they applied it; intent-gateway's event has the message itself. */
 const lift = ({ events }: Tail) =>
-  events.some(({ event }) => event.detail?.['command'] === 'lift' && (event.documents?.length ?? 0) > 0)
+  events.some(({ event, documents }) => event.detail?.['command'] === 'lift' && documents.length > 0)
 const ended = ({ events }: Tail) =>
   events.filter(({ event }) => event.type === 'action.succeeded' && event.intent_digest === intent.digest).length === 2
 
