@@ -1,33 +1,27 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { type Agent, connectAgent, type FinishedIntent, type SubmittedIntent } from '@writ/agent-sdk'
-import { evidenceReport, preparePlant, type Stack, startStack } from '@writ/local'
+import { evidenceReport, type Stack } from '@writ/local'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type LocalStack, startLocalStack } from './support/local-stack.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
 const SEED = 20_261_124
 const INTENTS = 12
 const KILLS = 5
 
-let home: string
+let local: LocalStack
 let stack: Stack
 let agent: Agent
-const said: string[] = []
 
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'writ-bus-crash-'))
-  const log = (line: string): void => void said.push(line)
-  stack = await startStack({ home, root, env: process.env, region: 'eusc-de-east-1', log })
-  await preparePlant(stack, root, log)
+  local = await startLocalStack('bus-crash')
+  stack = local.stack
   agent = await connectAgent({ enrolment: stack.paths.identity('agent', 'maintenance') })
 })
 afterAll(async () => {
   await agent?.[Symbol.asyncDispose]()
-  await stack?.[Symbol.asyncDispose]()
-  await rm(home, { recursive: true, force: true })
+  await local?.[Symbol.asyncDispose]()
 })
 
 describe('G4, G5, G12: nats-server is killed, and loses what it had acknowledged of INTENTS, PLANS, OUTCOMES and STATUS', () => {
@@ -46,7 +40,7 @@ describe('G4, G5, G12: nats-server is killed, and loses what it had acknowledged
       // A redeem that nobody answered in time began nothing: that is an end too, and the gateway says which.
       const code = status.reasons[0]?.code
       const ended = code === 'too_late' ? ['failed', 'refused'] : ['succeeded', 'succeeded']
-      expect([status.state, ...outcomes.map(({ state }) => state)], said.join('\n')).toEqual(ended)
+      expect([status.state, ...outcomes.map(({ state }) => state)], local.said.join('\n')).toEqual(ended)
       expect(outcomes[0]?.intent_digest).toBe(status.intent_digest)
     }
     const { restarts } = JSON.parse(

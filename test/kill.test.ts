@@ -1,28 +1,20 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { type Agent, connectAgent } from '@writ/agent-sdk'
-import { evidenceReport, preparePlant, type Stack, startStack } from '@writ/local'
+import { evidenceReport, type Stack } from '@writ/local'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type LocalStack, startLocalStack } from './support/local-stack.ts'
 
-const root = fileURLToPath(new URL('..', import.meta.url))
-let home: string
+let local: LocalStack
 let stack: Stack
 let agent: Agent
-const said: string[] = []
 
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'writ-kill-'))
-  const log = (line: string): void => void said.push(line)
-  stack = await startStack({ home, root, env: process.env, region: 'eusc-de-east-1', log })
-  await preparePlant(stack, root, log)
+  local = await startLocalStack('kill')
+  stack = local.stack
   agent = await connectAgent({ enrolment: stack.paths.identity('agent', 'maintenance') })
 })
 afterAll(async () => {
   await agent?.[Symbol.asyncDispose]()
-  await stack?.[Symbol.asyncDispose]()
-  await rm(home, { recursive: true, force: true })
+  await local?.[Symbol.asyncDispose]()
 })
 
 const submit = (targets: readonly string[]) =>
@@ -39,7 +31,7 @@ describe('G5, G12: a process is killed in the middle of the work', () => {
       intents.push(await submit(['press-07']))
       for (const intent of intents) {
         const { status, outcomes } = await intent.done(AbortSignal.timeout(90_000))
-        expect([status.state, ...outcomes.map(({ state }) => state)], said.join('\n')).toEqual([
+        expect([status.state, ...outcomes.map(({ state }) => state)], local.said.join('\n')).toEqual([
           'succeeded',
           'succeeded',
         ])
