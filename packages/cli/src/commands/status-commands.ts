@@ -2,8 +2,9 @@ import type { Command } from 'commander'
 import { EXIT } from '../exit-codes.ts'
 import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
+import type { Backlog } from '../status/backlog.ts'
 import { HEAR_WITHIN_MS } from '../status/hear-gateways.ts'
-import { type Backlog, type Heads, type PlaneStatus, planeStatus } from '../status/plane-status.ts'
+import { type Heads, type PlaneStatus, planeStatus } from '../status/plane-status.ts'
 import { type Line, type Piece, type Style, styled } from '../terminal/style.ts'
 import { tableLines } from '../terminal/table.ts'
 
@@ -56,18 +57,19 @@ function stateOf(state: string): Piece {
 }
 
 function linesOf(found: PlaneStatus): readonly Line[] {
-  const { ok, region, context, as, services, gateways, heads, backlog, problems, nats } = found
+  const { ok, region, context, as, services, gateways, heads, backlog, problems, not_asked, nats } = found
+  const well = not_asked.length === 0 ? 'all is well' : 'well, as far as was asked'
   return [
-    ['plane ', styled('bold', region), '  ', ok ? styled('green', 'all is well') : styled('red', 'not well')],
+    ['plane ', styled('bold', region), '  ', ok ? styled('green', well) : styled('red', 'not well')],
     [styled('dim', `context ${context}, as ${as}, NATS at ${nats.url}`)],
     '',
     ...(services.length === 0
-      ? ['The context knows no health addresses of services: `writ context add --help`.']
+      ? []
       : tableLines(
           [{ title: 'SERVICE' }, { title: 'STATE' }, { title: 'SAYS', shrinks: true }],
           services.map(({ name, state, problems: said }) => [name, stateOf(state), said.join('; ')]),
         )),
-    '',
+    ...(services.length === 0 ? [] : ['']),
     ...(gateways.length === 0
       ? []
       : [
@@ -79,6 +81,7 @@ function linesOf(found: PlaneStatus): readonly Line[] {
         ]),
     ...headLines(heads),
     ...backlogLines(backlog),
+    ...(not_asked.length === 0 ? [] : ['', ...not_asked.map((what): Line => [styled('yellow', '? '), what])]),
     ...(ok ? [] : ['', ...problems.map((problem): Line => [styled('red', '! '), problem])]),
   ]
 }

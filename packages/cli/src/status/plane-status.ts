@@ -2,8 +2,8 @@ import { readEnrolment, type Session } from '@writ/agent-sdk'
 import { isFault } from '@writ/contracts'
 import { type Context, connectSession } from '../context.ts'
 import { IDENTITY_KINDS, type Identified } from '../identities/kinds.ts'
+import { type Backlog, backlogOf } from './backlog.ts'
 import { type GatewayStatus, hearGateways } from './hear-gateways.ts'
-import { sumOf } from './read-metrics.ts'
 import { type ServiceHealth, serviceHealth } from './service-health.ts'
 
 export interface PlaneStatus {
@@ -20,22 +20,14 @@ export interface PlaneStatus {
   readonly backlog: Backlog
   /** What is not well, a sentence each. */
   readonly problems: readonly string[]
+  /** What nobody was asked about, a sentence each: of that `ok` says nothing. */
+  readonly not_asked: readonly string[]
 }
 
 export interface Heads {
   readonly control: { readonly stream?: string; readonly seq: number; readonly standing: number }
   readonly policy?: { readonly version: number; readonly revision: string; readonly bundle_sha256: string }
   readonly records: Readonly<Record<Identified, number>>
-}
-
-export interface Backlog {
-  readonly intents_open?: number
-  readonly log_entries?: number
-  readonly seal_age_s?: number
-  readonly oldest_unsealed_s?: number
-  readonly audit_uncovered?: number
-  readonly audit_unsent?: number
-  readonly tick_age_s?: number
 }
 
 /** Nothing that runs seals later than this while there is something to seal: every source speaks once a minute. */
@@ -49,7 +41,7 @@ export async function planeStatus(context: Context, hearMs: number): Promise<Pla
     Promise.all(Object.entries(context.services).map(([name, url]) => serviceHealth(name, url))),
     askBus(context, kind === 'operator', hearMs),
   ])
-  const backlog = backlogOf(services)
+  const backlog = backlogOf(services, Date.now())
   const status = {
     context: context.name,
     as: `${kind} ${id}`,
@@ -65,7 +57,8 @@ export async function planeStatus(context: Context, hearMs: number): Promise<Pla
     backlog,
   }
   const problems = problemsOf(status)
-  return { ok: problems.length === 0, ...status, problems }
+  const notAsked = notAskedOf(services, { isOperator: kind === 'operator', hears: hearMs > 0 })
+  return { ok: problems.length === 0, ...status, problems, not_asked: notAsked }
 }
 
 interface Asked {
@@ -106,21 +99,16 @@ function headsOf({ authority: { control, trust } }: Session): Heads {
   }
 }
 
-function backlogOf(services: readonly ServiceHealth[]): Backlog {
-  const samples = services.flatMap((service) => service.samples)
-  const sum = (name: string) => sumOf(samples, name)
-  const sealedAt = sum('writ_seal_last_success_timestamp_seconds')
-  const known = {
-    intents_open: sum('writ_intents_open'),
-    log_entries: sum('writ_log_entries'),
-    seal_age_s:
-      sealedAt === undefined || sealedAt === 0 ? undefined : Math.max(0, Math.round(Date.now() / 1000 - sealedAt)),
-    oldest_unsealed_s: sum('writ_audit_unsealed_age_seconds'),
-    audit_uncovered: sum('writ_audit_uncovered_messages'),
-    audit_unsent: sum('writ_audit_unsent_messages'),
-    tick_age_s: sum('writ_tick_age_seconds'),
-  }
-  return Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined && Number.isFinite(value)))
+export const NO_SERVICE_ASKED =
+  "No service's health was asked: the context knows no health addresses (`writ context add --help`)."
+export const NO_GATEWAY_HEARD = 'No gateway was listened for.'
+
+/** Silence about these is no good news. */
+export function notAskedOf(
+  services: readonly object[],
+  { isOperator, hears }: { readonly isOperator: boolean; readonly hears: boolean },
+): readonly string[] {
+  return [...(services.length === 0 ? [NO_SERVICE_ASKED] : []), ...(isOperator && hears ? [] : [NO_GATEWAY_HEARD])]
 }
 
 /** What a person must look at. */

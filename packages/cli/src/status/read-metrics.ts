@@ -23,10 +23,8 @@ export function parseMetrics(page: string): readonly Sample[] {
   })
 }
 
-/** The sum of the samples of a name; undefined when there is none. */
-export function sumOf(samples: readonly Sample[], name: string, label?: readonly [string, string]): number | undefined {
-  const found = samples.filter(
-    (sample) => sample.name === name && (label === undefined || sample.labels[label[0]] === label[1]),
-  )
+/** The sum of the samples of a name, on one service's page; undefined when there is none. */
+export function sumOf(samples: readonly Sample[], name: string): number | undefined {
+  const found = samples.filter((sample) => sample.name === name)
   return found.length === 0 ? undefined : found.reduce((sum, { value }) => sum + value, 0)
 }

@@ -1,7 +1,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
-import { problemsOf } from './plane-status.ts'
+import { backlogOf } from './backlog.ts'
+import { NO_GATEWAY_HEARD, NO_SERVICE_ASKED, notAskedOf, problemsOf } from './plane-status.ts'
 import { parseMetrics, sumOf } from './read-metrics.ts'
 import { serviceHealth } from './service-health.ts'
 
@@ -18,9 +19,40 @@ no sample
     const samples = parseMetrics(page)
     expect(samples).toHaveLength(4)
     expect(sumOf(samples, 'a_total')).toBe(5.5)
-    expect(sumOf(samples, 'a_total', ['code', 'ok'])).toBe(2)
     expect(sumOf(samples, 'c')).toBe(1000)
     expect(sumOf(samples, 'd')).toBeUndefined()
+  })
+})
+
+describe('what replicas say', () => {
+  const NOW = 1_700_000_100_000
+  const backlog = (...pages: string[]) =>
+    backlogOf(
+      pages.map((page) => ({ samples: parseMetrics(page) })),
+      NOW,
+    )
+
+  test('of the same thing is not added up: two sinks sealed the log a moment ago, not in the year 2077', () => {
+    const sealed = (at: number, entries: number, waits: number) =>
+      `writ_seal_last_success_timestamp_seconds ${at}\nwrit_log_entries ${entries}\nwrit_audit_unsealed_age_seconds ${waits}`
+    expect(backlog(sealed(1_700_000_090, 100, 2), sealed(1_700_000_095, 120, 40))).toEqual({
+      seal_age_s: 5,
+      log_entries: 120,
+      oldest_unsealed_s: 40,
+    })
+    // One stands still in the epoch before; one has only begun.
+    expect(backlog(sealed(1_700_000_000, 9000, 0), sealed(1_700_000_095, 3, 0), sealed(0, 0, 0))).toMatchObject({
+      seal_age_s: 5,
+      log_entries: 3,
+    })
+    expect(backlog(sealed(0, 0, 0))).toEqual({ log_entries: 0, oldest_unsealed_s: 0 })
+  })
+  test('of all intents is said once, of what each holds itself is added up, and one issuer that ticks is enough', () => {
+    const broker = 'writ_intents_open{state="accepted"} 2\nwrit_intents_open{state="executing"} 1\n'
+    const own = 'writ_audit_unsent_messages 2\nwrit_audit_uncovered_messages 3\n'
+    const pages = [broker + own, broker + own, 'writ_tick_age_seconds 900', 'writ_tick_age_seconds 0.4']
+    expect(backlog(...pages)).toEqual({ intents_open: 3, audit_unsent: 4, audit_uncovered: 6, tick_age_s: 0.4 })
+    expect(backlog('writ_tick_age_seconds +Inf')).toEqual({})
   })
 })
 
@@ -61,6 +93,12 @@ describe('a plane', () => {
     },
     backlog: { seal_age_s: 5, oldest_unsealed_s: 0, audit_unsent: 0 },
   }
+  test('of whose services nobody was asked is not said to be well altogether', () => {
+    expect(notAskedOf([], { isOperator: true, hears: true })).toEqual([NO_SERVICE_ASKED])
+    expect(notAskedOf([{}], { isOperator: true, hears: true })).toEqual([])
+    expect(notAskedOf([], { isOperator: false, hears: true })).toEqual([NO_SERVICE_ASKED, NO_GATEWAY_HEARD])
+    expect(notAskedOf([{}], { isOperator: true, hears: false })).toEqual([NO_GATEWAY_HEARD])
+  })
   test('is well when nothing is wrong, and each thing that is has its sentence', () => {
     expect(problemsOf(well)).toEqual([])
     expect(problemsOf({ ...well, gateways: [{ id: 'g', state: 'silent' }] })).toEqual(['The gateway g is silent.'])
