@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { jetstreamManager } from '@nats-io/jetstream'
 import { type Agent, ask, connectAgent, openSession } from '@writ/agent-sdk'
 import { directoryReader, findEntries } from '@writ/audit'
-import { runCli } from '@writ/cli'
+import { ensureRecord, publishBundle, runCli } from '@writ/cli'
 import {
   answerMessage,
   approvalMessage,
@@ -15,6 +18,7 @@ import {
   resultMessage,
 } from '@writ/contracts'
 import { digestOf, openMessage, sha256, signMessage } from '@writ/keys'
+import { connectStore } from '@writ/plane'
 import { findTool } from '@writ/tools'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type LocalStack, root, startLocalStack } from './support/local-stack.ts'
@@ -249,6 +253,15 @@ test('a bundle that fails its own tests, brings none, or is none is not publishe
   const { bus, subjects } = local.stack.operator
   expect(await bus.last('POLICIES', subjects.bundle(sha256(wrong)))).toBeUndefined()
   expect((await json('history')).value['versions']).toMatchObject([{ version: 1, active: true }])
+  expect(await json('diff', file('wrong.tar.gz'))).toMatchObject({
+    code: 3,
+    value: {
+      ok: false,
+      problems: expect.arrayContaining([expect.stringContaining('golden/restart-allowed')]) as string[],
+    },
+  })
+  expect(await json('diff', file('none.tar.gz'))).toMatchObject({ code: 3, value: { code: 'malformed' } })
+  expect(await json('diff', file('not-there.tar.gz'))).toMatchObject({ code: 3, value: { code: 'malformed' } })
 })
 
 test('recorded decisions are decided again under another bundle, each with the input it was made on', async () => {
@@ -318,7 +331,10 @@ test('publishing and rolling back take effect without a restart, and no decision
   expect((await setPressure()).status?.state).toBe('succeeded')
 
   const published = await json('publish', file('lower.tar.gz'), '--reason', 'Lower pressures.')
-  expect(published).toMatchObject({ code: 0, value: { published: true, version: 2, deciding: ['policy-evaluator'] } })
+  expect(published).toMatchObject({
+    code: 0,
+    value: { published: true, version: 2, deciding: ['policy-evaluator', 'token-issuer'] },
+  })
   expect((await setPressure()).status).toMatchObject({ state: 'denied', reasons: [{ code: 'params_out_of_bounds' }] })
 
   const back = await json('rollback', '--reason', 'Presses need it.')
@@ -390,5 +406,68 @@ describe.skipIf(!opa)('a folder of policies (skipped where OPA is not at hand; n
     const problems = (value['problems'] as string[]).join('\n')
     expect(problems).toContain('telemetry-read_test.rego:6 test_reading_is_allowed fails.')
     expect(problems).toContain('golden/telemetry-read-allowed: deny; allow is expected.')
+  })
+})
+
+describe('what was compared is what is replaced', () => {
+  const versions = async () =>
+    ((await json('history')).value['versions'] as { version: number }[]).map(({ version }) => version)
+
+  test('a version that another operator files meanwhile is not overtaken', async () => {
+    const pipe = file('slow.tar.gz')
+    await promisify(execFile)('mkfifo', [pipe])
+    const slow = json('publish', pipe, '--no-replay')
+    // A pipe opens for writing when the command has opened it for reading: after it has looked at what is active.
+    const end = await open(pipe, 'w')
+    expect(await json('publish', file('lower.tar.gz'), '--no-replay')).toMatchObject({ code: 0, value: { version: 4 } })
+    await end.writeFile(variantOf('data.json', 'config.bounds.pressure_kpa.max', 600))
+    await end.close()
+    const { code, value } = await slow
+    expect([code, value]).toMatchObject([
+      3,
+      { code: 'wrong_version', next: expect.stringContaining('policy history') as string },
+    ])
+    expect(await versions()).toEqual([4, 3, 2, 1])
+  })
+
+  test('nor one that is filed between the last look and the command', async () => {
+    const { operator } = local.stack
+    const bundle = variantOf('data.json', 'config.bounds.pressure_kpa.max', 600)
+    await expect(publishBundle(operator, bundle, 'r600', 'Too late.', 3)).rejects.toMatchObject({
+      code: 'wrong_version',
+    })
+    expect(await versions()).toEqual([4, 3, 2, 1])
+  })
+
+  test('an active bundle that is gone is no reason not to publish another, and is said', async () => {
+    const record = { bundle_sha256: sha256('nothing'), revision: 'r0' }
+    await ensureRecord(local.stack.operator, { kind: 'policy', id: 'active', record, reason: 'Gone.' })
+    const { code, value } = await json('publish', file('same.tar.gz'), '--dry-run')
+    expect([code, value['not_compared']]).toEqual([0, expect.stringContaining('is published')])
+    const { text } = await policy('policy', 'publish', file('same.tar.gz'), '--dry-run')
+    expect(text).toContain('not compared with the active bundle')
+    expect(await json('publish', file('same.tar.gz'))).toMatchObject({ code: 0, value: { version: 6 } })
+  })
+
+  test('where nobody says what is active, or the log that lies here cannot be read, nothing goes on', async () => {
+    const { paths, plane } = local.stack
+    await rename(paths.store, `${paths.store}-away`)
+    expect(await json('publish', file('same.tar.gz'), '--dry-run')).toMatchObject({
+      code: 4,
+      value: { code: 'unavailable' },
+    })
+    expect(await json('diff', file('lower.tar.gz'))).toMatchObject({ code: 4, value: { code: 'unavailable' } })
+    expect(await json('publish', file('same.tar.gz'), '--dry-run', '--no-replay')).toMatchObject({ code: 0 })
+    await rename(`${paths.store}-away`, paths.store)
+
+    const store = await connectStore(plane)
+    try {
+      await (await jetstreamManager(store)).streams.delete('POLICIES')
+    } finally {
+      await store.close()
+    }
+    for (const command of ['publish', 'diff'])
+      expect(await json(command, file('lower.tar.gz'))).toMatchObject({ code: 4, value: { code: 'unavailable' } })
+    expect(await json('publish', file('lower.tar.gz'), '--dry-run')).toMatchObject({ code: 4 })
   })
 })

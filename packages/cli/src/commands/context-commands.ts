@@ -1,9 +1,10 @@
 import { readEnrolment } from '@writ/agent-sdk'
-import { Fault, isFault } from '@writ/contracts'
+import { Fault, isFault, type ReasonCode } from '@writ/contracts'
 import type { Command } from 'commander'
 import { hasLocalPlane, localContext, unknownContext } from '../contexts/choose-context.ts'
 import { contextsFile, LOCAL_CONTEXT, readContexts, type StoredContext } from '../contexts/contexts-file.ts'
 import { addContext, removeContext, useContext } from '../contexts/edit-contexts.ts'
+import { exitCodeOf } from '../exit-codes.ts'
 import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { list } from '../options.ts'
@@ -116,6 +117,7 @@ interface Described extends StoredContext {
   readonly region?: string
   readonly nats_url?: string
   /** Why the package cannot be read. */
+  readonly code?: ReasonCode
   readonly problem?: string
 }
 
@@ -125,7 +127,7 @@ async function describe(name: string, current: boolean, stored: StoredContext): 
     return { name, current, ...stored, kind, id, region, nats_url }
   } catch (error) {
     if (!isFault(error)) throw error
-    return { name, current, ...stored, problem: error.message }
+    return { name, current, ...stored, code: error.code, problem: error.message }
   }
 }
 
@@ -175,7 +177,7 @@ async function showCommand(invocation: Invocation, name: string | undefined): Pr
       wanted,
       all.map((each) => each.name),
     )
-  const { current, kind = '?', id = '', region, nats_url, enrolment, home, services = {}, problem } = found
+  const { current, kind = '?', id = '', region, nats_url, enrolment, home, services = {}, code, problem } = found
   const field = (title: string, value: string | undefined) =>
     value === undefined ? [] : [[styled('dim', `  ${title.padEnd(11)}`), value]]
   invocation.out.result({ ok: problem === undefined, ...found }, [
@@ -188,4 +190,5 @@ async function showCommand(invocation: Invocation, name: string | undefined): Pr
     ...Object.entries(services).flatMap(([role, url]) => field(role, url)),
     ...field('problem', problem),
   ])
+  if (code !== undefined) invocation.fail(exitCodeOf(new Fault(code, { message: problem ?? '' })))
 }

@@ -1,5 +1,6 @@
 import type { PolicyBundle } from '@writ/policy'
 import { operatorSession } from '../context.ts'
+import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
 import { activePolicyOrFault } from '../policy/active-policy.ts'
 import { type BundleChanges, bundleChanges } from '../policy/bundle-changes.ts'
@@ -8,7 +9,7 @@ import type { Line } from '../terminal/style.ts'
 import { linesOfReplay, type RecordedFlags, replayIfReadable } from './policy-recorded.ts'
 import { linesOfGolden } from './policy-text.ts'
 
-/** `writ policy diff [PATH]` */
+/** `writ policy diff [PATH]`: differences are no failure; a candidate that must not be published is. */
 export async function diffPolicy(
   invocation: Invocation,
   path: string | undefined,
@@ -24,7 +25,7 @@ export async function diffPolicy(
   const changes = bundleChanges(active.bundle, bundle)
   invocation.out.result(
     {
-      ok: true,
+      ok: source.problems.length === 0,
       active: named(active.bundle, active.version),
       candidate: named(bundle),
       problems: source.problems,
@@ -34,12 +35,14 @@ export async function diffPolicy(
     },
     [
       `active    version ${active.version}, bundle ${active.bundle.bundleSha256}`,
-      `candidate bundle ${bundle.bundleSha256}${source.problems.length === 0 ? '' : ', which fails tests of its own'}`,
+      `candidate bundle ${bundle.bundleSha256}${source.problems.length === 0 ? '' : ', which must not be published:'}`,
+      ...source.problems.flatMap((problem) => problem.split('\n').map((line) => `  ${line}`)),
       ...linesOfChanges(changes),
       ...linesOfGolden(table),
       ...linesOfReplay(recorded),
     ],
   )
+  if (source.problems.length > 0) invocation.fail(EXIT.refused)
 }
 
 function named({ bundleSha256, revision }: PolicyBundle, version?: number) {

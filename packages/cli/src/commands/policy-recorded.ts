@@ -1,4 +1,3 @@
-import { reasonOf } from '@writ/contracts'
 import type { Evaluator } from '@writ/policy'
 import type { Command } from 'commander'
 import type { Context } from '../context.ts'
@@ -28,24 +27,20 @@ export function recorded(command: Command): Command {
 /** A replay, or why there is none. */
 export type Replayed = Replay | { readonly unavailable: string }
 
-async function replayRecorded(
+/**
+ * Decides recorded decisions again. Where this context does not know where the log of its plane lies, and nobody said, it answers so; a log
+ * that lies there and cannot be read is a Fault `unavailable`: what it holds may be what matters.
+ */
+export async function replayIfReadable(
   context: Context,
   flags: RecordedFlags,
   evaluator: Pick<Evaluator, 'evaluate'>,
   candidate: CandidatePolicy,
-): Promise<Replay> {
+): Promise<Replayed> {
+  const { store, subjectKeys } = flags
+  if (context.local === undefined && store === undefined && subjectKeys === undefined)
+    return { unavailable: 'This context does not know where the log of its plane lies; --store DIR says so.' }
   return replay(await recordedDecisions(context, flags), evaluator, candidate)
-}
-
-/** The same for who can do without, unless it was said where the log or its keys are. */
-export async function replayIfReadable(...args: Parameters<typeof replayRecorded>): Promise<Replayed> {
-  const [, { store, subjectKeys }] = args
-  try {
-    return await replayRecorded(...args)
-  } catch (error) {
-    if (store !== undefined || subjectKeys !== undefined) throw error
-    return { unavailable: reasonOf(error).message }
-  }
 }
 
 export function linesOfReplay(found: Replayed): readonly Line[] {

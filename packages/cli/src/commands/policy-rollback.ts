@@ -4,7 +4,7 @@ import type { Invocation } from '../invocation.ts'
 import { ensureRecord } from '../operator/file-record.ts'
 import { type PolicyVersion, policyHistory, publishedBundle } from '../policy/active-policy.ts'
 import { untilActive } from '../policy/until-active.ts'
-import { saidBy } from './policy-publish.ts'
+import { overtaken, saidBy } from './policy-publish.ts'
 import { type SigningOptions, signedSession } from './signing-options.ts'
 
 export type RollbackOptions = SigningOptions
@@ -20,9 +20,11 @@ export async function rollBackPolicy(
 ): Promise<void> {
   const context = await invocation.context()
   await using session = await signedSession(context, options)
-  const { version: earlier, record } = choose(await policyHistory(session), wanted)
+  const history = await policyHistory(session)
+  const { version: earlier, record } = choose(history, wanted)
   await publishedBundle(session, record.bundle_sha256)
-  const { version } = await ensureRecord(session, { kind: 'policy', id: 'active', record, reason: options.reason })
+  const filing = { kind: 'policy', id: 'active', record, reason: options.reason } as const
+  const { version } = await ensureRecord(session, filing, history[0]?.version).catch(overtaken)
   const deciding = await untilActive(context.services, version)
   invocation.out.result({ ok: true, version, as: earlier, ...record, deciding }, [
     `active    version ${version}: the bundle of version ${earlier}, ${record.bundle_sha256}${saidBy(deciding)}`,

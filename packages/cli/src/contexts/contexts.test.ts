@@ -112,6 +112,20 @@ describe('which context a command works in', () => {
     const { code, err } = await writ('--json', '--context', 'mine', 'agent', 'list')
     expect([code, JSON.parse(err)]).toMatchObject([3, { code: 'wrong_role', next: expect.stringContaining('--as') }])
   })
+  test('one whose package cannot be read is shown with what is wrong, and ends with 4', async () => {
+    const folder = await enrolment('agent', 'line-2')
+    await writ('context', 'add', 'mine', '--enrolment', folder)
+    expect((await writ('context', 'show', 'mine')).code).toBe(0)
+    await rm(folder, { recursive: true })
+    const { code, out } = await writ('--json', 'context', 'show', 'mine')
+    expect(code).toBe(4)
+    expect(JSON.parse(out)).toMatchObject({
+      ok: false,
+      name: 'mine',
+      problem: expect.stringContaining(folder) as string,
+    })
+  })
+
   test('a removed context is forgotten, and its package stays', async () => {
     const folder = await enrolment('agent', 'line-2')
     await writ('context', 'add', 'mine', '--enrolment', folder)

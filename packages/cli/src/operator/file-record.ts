@@ -59,16 +59,25 @@ async function signedBody({ signer, cosigners = [] }: CosignedSession, claims: C
   return [command, ...(await Promise.all(cosigners.map((cosigner) => cosign(cosigner, about))))].join('\n')
 }
 
-/** Files a record unless the one in force says the same. */
+/**
+ * Files a record unless the one in force says the same.
+ *
+ * @param over the version that the new one was made from; Fault `wrong_version` when another is in force by now. Absent: whichever is.
+ */
 export async function ensureRecord<K extends RecordKind>(
   session: CosignedSession,
   filing: Omit<Filing<K>, 'version'>,
+  over?: number,
 ): Promise<{ readonly version: number; readonly filed: boolean }> {
   const { reader, authority } = session
   await reader.signers()
   await reader.registry()
   const current = authority.trust.record(filing.kind, filing.id)
   const version = authority.trust.version(filing.kind, filing.id)
+  if (over !== undefined && version !== over)
+    throw new Fault('wrong_version', {
+      message: `Version ${version} was filed meanwhile; this was made from version ${over}.`,
+    })
   if (current !== undefined && filing.record !== null && sameRecord(current.record, filing.record))
     return { version, filed: false }
   return { ...(await fileRecord(session, { ...filing, version: version + 1 })), filed: true }

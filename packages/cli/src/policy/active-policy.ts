@@ -63,15 +63,51 @@ export interface LoadedPolicy {
 }
 
 /** The bundle that was published under a digest, ready to decide. Throws Fault `unavailable` when there is none, or it does not run. */
-export async function publishedBundle({ bus, subjects }: Session, bundleSha256: string): Promise<LoadedPolicy> {
-  const stored = await bus.last('POLICIES', subjects.bundle(bundleSha256))
-  if (stored === undefined || sha256(stored.data) !== bundleSha256)
+export async function publishedBundle(session: Session, bundleSha256: string): Promise<LoadedPolicy> {
+  return loaded(await storedUnder(session, bundleSha256), bundleSha256)
+}
+
+/** Throws Fault `unavailable` where the bus does not say. */
+async function storedUnder({ bus, subjects }: Session, bundleSha256: string): Promise<Uint8Array | undefined> {
+  return (await bus.last('POLICIES', subjects.bundle(bundleSha256)))?.data
+}
+
+function loaded(bytes: Uint8Array | undefined, bundleSha256: string): LoadedPolicy {
+  if (bytes === undefined || sha256(bytes) !== bundleSha256)
     throw new Fault('unavailable', { message: `No bundle ${bundleSha256} is published.` })
   try {
-    const bundle = openBundle(stored.data)
-    return { bytes: stored.data, bundle, evaluator: Evaluator.load(bundle) }
+    const bundle = openBundle(bytes)
+    return { bytes, bundle, evaluator: Evaluator.load(bundle) }
   } catch (cause) {
     throw new Fault('unavailable', { message: `The published bundle ${bundleSha256} cannot be used.`, cause })
+  }
+}
+
+/** What another policy is compared with before it takes its place. */
+export interface InForce {
+  /** The highest version that was filed; 0: none. */
+  readonly version: number
+  /** Absent where no policy is in force, or its bundle cannot be used. */
+  readonly policy?: LoadedPolicy
+  /** Why it cannot be used. */
+  readonly problem?: string
+}
+
+/**
+ * The policy in force as far as it can be used: one that is missing or broken is no reason not to publish another. Throws Fault
+ * `unavailable` where the bus does not answer, since then nobody knows which it is.
+ */
+export async function policyInForce(session: Session): Promise<InForce> {
+  await session.reader.control()
+  const version = session.authority.trust.version('policy', 'active')
+  const digest = session.authority.trust.record('policy', 'active')?.record.bundle_sha256
+  if (digest === undefined) return { version }
+  const bytes = await storedUnder(session, digest)
+  try {
+    return { version, policy: loaded(bytes, digest) }
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return { version, problem: error.message }
   }
 }
 

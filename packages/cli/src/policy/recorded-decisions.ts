@@ -35,7 +35,8 @@ export async function recordedDecisions(
 ): Promise<readonly RecordedDecision[]> {
   const place = await placeOf(context, options)
   const keys = await subjectKeys(context, options)
-  const events = () => eventsIn(place)
+  const logs = await logsIn(place)
+  const events = () => eventsIn(place, logs)
   const decisions = new Map<string, Decision>()
   for await (const { typ, digest, jws } of events()) {
     if (typ !== decisionMessage.typ || jws === undefined || decisions.has(digest)) continue
@@ -90,11 +91,22 @@ async function subjectKeys(
   }
 }
 
-/** Documents of every event, over all epochs of the log. */
-async function* eventsIn({ dir, names }: Place): AsyncGenerator<EventDocument> {
+/** Every epoch of the log. Throws Fault `unavailable` where none lies there: an empty answer would read as “nothing changes”. */
+async function logsIn({ dir, names }: Place): Promise<readonly string[]> {
   const reader = directoryReader(dir)
   const logs = new Set((await Promise.all(names.map((name) => epochsHere(reader, name)))).flat())
-  for (const log of [...logs].toSorted())
+  if (logs.size > 0) return [...logs].toSorted()
+  const fault = new Fault('unavailable', { message: `No log of this plane lies in ${dir}.` })
+  throw withAdvice(
+    fault,
+    'Name the store or a copy of it with --store DIR; `writ policy publish --no-replay` does without.',
+  )
+}
+
+/** Documents of every event. */
+async function* eventsIn({ dir }: Place, logs: readonly string[]): AsyncGenerator<EventDocument> {
+  const reader = directoryReader(dir)
+  for (const log of logs)
     for await (const { events } of findEntries(reader, log, ({ documents }) => (documents?.length ?? 0) > 0))
       for (const { documents = [] } of events) yield* documents
 }
