@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { type Authority, AuthorityReader, createAuthority } from '@writ/authority'
 import { type Bus, connectBus, type OnStatus } from '@writ/bus'
-import { Enrolment, Fault, KEY_WAIT_MS, type PartyKind, type Subjects, subjects } from '@writ/contracts'
-import { readKeyFile, type Signer, signerOf } from '@writ/keys'
+import { Fault, KEY_WAIT_MS, type PartyKind, type Subjects, subjects } from '@writ/contracts'
+import { type EnrolmentPackage, readCredentials, readEnrolment, readKeyFile, type Signer, signerOf } from '@writ/keys'
 
 /** How an enrolled identity connects. Paths may be relative to the working directory. */
 export interface SessionOptions {
@@ -41,51 +40,17 @@ export interface Session extends AsyncDisposable {
   withKeys<T>(check: () => T): Promise<T>
 }
 
-/** The enrolment package of a folder or file, checked; `credentials_file` made absolute. Throws Fault `unavailable`, `malformed`. */
-export async function readEnrolment(path: string): Promise<Enrolment & { readonly folder: string }> {
-  const file = path.endsWith('.json') ? resolve(path) : resolve(path, 'enrolment.json')
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new Fault('unavailable', { message: `The enrolment package ${file} cannot be read.`, cause })
-  })
-  const parsed = Enrolment.safeParse(parseJson(text))
-  if (!parsed.success)
-    throw new Fault('malformed', { message: `${file} is no enrolment package.`, cause: parsed.error })
-  const folder = dirname(file)
-  const { credentials_file } = parsed.data
-  return {
-    ...parsed.data,
-    folder,
-    credentials_file: isAbsolute(credentials_file) ? credentials_file : join(folder, credentials_file),
-  }
-}
+const CONNECT_WITHIN_MS = 10_000
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** Connects an enrolled agent, approver or operator. Throws Fault `unavailable` when the bus is not reached in time. */
+/**
+ * Connects an enrolled agent, approver or operator. Throws Fault `unavailable` when the bus is not reached in time, with the last attempt's
+ * error as its cause, or a file of the package cannot be read; the reason of `signal` when that aborts first.
+ */
 export async function openSession(options: SessionOptions): Promise<Session> {
   const enrolment = await readEnrolment(options.enrolment)
   const signer = signerOf(await readKeyFile(options.keyFile ?? join(enrolment.folder, 'key.jwk')))
-  const credentials = await readFile(enrolment.credentials_file, 'utf8').catch((cause: unknown) => {
-    throw new Fault('unavailable', { message: `The credentials ${enrolment.credentials_file} cannot be read.`, cause })
-  })
+  const bus = await reachBus(enrolment, await readCredentials(enrolment), options)
   const { kind, id, region } = enrolment
-  const within = AbortSignal.timeout(options.connectWithinMs ?? 10_000)
-  const bus = await connectBus({
-    servers: enrolment.nats_url.split(','),
-    credentials,
-    region,
-    kind: kind as PartyKind,
-    id,
-    waitOnFirstConnect: true,
-    signal: options.signal === undefined ? within : AbortSignal.any([within, options.signal]),
-    ...(options.onStatus !== undefined && { onStatus: options.onStatus }),
-  })
   const authority = createAuthority(region, enrolment.trust)
   const reader = new AuthorityReader(authority, (stream, where) => bus.read(stream, where))
   return {
@@ -100,6 +65,38 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     withKeys: (check) => withKeys(reader, check),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   }
+}
+
+async function reachBus(
+  { nats_url, region, kind, id }: EnrolmentPackage,
+  credentials: string,
+  { signal, onStatus, connectWithinMs = CONNECT_WITHIN_MS }: SessionOptions,
+): Promise<Bus> {
+  const within = AbortSignal.timeout(connectWithinMs)
+  let last: unknown
+  try {
+    return await connectBus({
+      servers: nats_url.split(','),
+      credentials,
+      region,
+      kind: kind as PartyKind,
+      id,
+      waitOnFirstConnect: true,
+      signal: signal === undefined ? within : AbortSignal.any([within, signal]),
+      onStatus: (status) => {
+        if (status.type === 'error') last = status.error
+        onStatus?.(status)
+      },
+    })
+  } catch (error) {
+    if (signal?.aborted === true) throw signal.reason
+    if (!within.aborted) throw error
+    throw notReached(nats_url, connectWithinMs, last ?? error)
+  }
+}
+
+function notReached(url: string, withinMs: number, cause: unknown): Fault {
+  return new Fault('unavailable', { message: `NATS at ${url} was not reached within ${withinMs} ms.`, cause })
 }
 
 async function withKeys<T>(reader: AuthorityReader, check: () => T): Promise<T> {

@@ -112,7 +112,8 @@ async function connected<T>(folder: string, open: (options: SessionOptions) => P
       },
     })
   } catch (cause) {
-    if (cause instanceof Fault) throw cause
+    // Where no attempt failed, it is a file of the package that did.
+    if (cause instanceof Fault && last === undefined) throw cause
     throw unreachable(enrolment, last ?? cause)
   }
 }

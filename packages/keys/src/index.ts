@@ -5,5 +5,6 @@ export { type Algorithm, algorithmOf, generateJwk, type PrivateJwk, publicJwk, t
 export { digestOf, parseJws, requestDigest, signJws, type UnverifiedJws, verifies, verifyJws } from './jws.ts'
 export { openSigner, readKeyFile, writeKeyFile } from './key-file.ts'
 export { asMessage, openMessage, openOneOf, signMessage, type Unverified } from './open-message.ts'
+export { type EnrolmentPackage, readCredentials, readEnrolment } from './read-enrolment.ts'
 export { ephemeralSigner, type Signer, signerOf } from './signer.ts'
 export { checkAudience, checkTimes } from './times.ts'

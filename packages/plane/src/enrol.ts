@@ -1,12 +1,13 @@
-import { isAbsolute, join, resolve } from 'node:path'
-import { Enrolment, Fault, Id, type IdentityKind, type PublicJwk, type Rev } from '@writ/contracts'
+import { join, resolve } from 'node:path'
+import { accountOf, Enrolment, Fault, Id, type IdentityKind, type PublicJwk, type Rev } from '@writ/contracts'
 import { writeFileDurably } from '@writ/durable'
-import { type Algorithm, generateJwk, publicJwk, readKeyFile, writeKeyFile } from '@writ/keys'
+import { type Algorithm, generateJwk, publicJwk, readEnrolment, readKeyFile, writeKeyFile } from '@writ/keys'
 import { connectStore } from './connections.ts'
 import { ensureGatewayConsumer } from './ensure-streams.ts'
 import type { Plane } from './plane.ts'
-import { createSecretFile, makePrivateDirectory, readSecretFile } from './secret-files.ts'
-import { createCredentials } from './users.ts'
+import { revocationsOf } from './revoked-users.ts'
+import { createSecretFile, exists, makePrivateDirectory, readSecretFile } from './secret-files.ts'
+import { createCredentials, userIn } from './users.ts'
 
 export interface EnrolOptions {
   /** An agent, gateway, approver or operator, or a service's role. */
@@ -33,8 +34,8 @@ const CREDENTIALS = 'nats.creds'
 
 /**
  * Writes an enrolment package: `enrolment.json`, `nats.creds` and, where asked for, `key.jwk`, mode 0600 in a folder of
- * mode 0700. Idempotent: the same identity's folder keeps its credentials and key, and its settings follow the plane. A
- * gateway's consumer is made too, so NATS must run. Files no record: that is an operator's signed command.
+ * mode 0700. Idempotent: the same identity's folder keeps its key and its credentials, unless those were withdrawn, and its
+ * settings follow the plane. A gateway's consumer is made too, so NATS must run. Files no record: that is an operator's signed command.
  * Throws Fault `replayed` when the folder belongs to another identity or holds a key or credentials of nobody known.
  *
  * Credentials of an operator who is not pinned are made only after that operator's record has been filed and read back:
@@ -63,39 +64,16 @@ export async function enrol(plane: Plane, options: EnrolOptions): Promise<Enrolm
   }
   await writeFileDurably(files.enrolmentFile, `${JSON.stringify(enrolment, null, 2)}\n`)
   if (kind === 'gateway') await makeConsumer(plane, id.data)
-  if ((await readSecretFile(files.credentialsFile)) === undefined)
-    await createSecretFile(files.credentialsFile, (await createCredentials(plane, kind, id.data)).creds)
+  await ensureCredentials(plane, kind, id.data, files.credentialsFile)
   const publicKey = await ensureKey(files.keyFile, options.key)
   return { enrolment, ...files, ...(publicKey !== undefined && { publicKey }) }
-}
-
-/** Reads `enrolment.json`, checked, with `credentials_file` made absolute. */
-export async function readEnrolment(file: string): Promise<Enrolment> {
-  const found = await readSecretFile(file)
-  if (found === undefined) throw new Fault('unavailable', { message: `The enrolment package ${file} is missing.` })
-  const parsed = Enrolment.safeParse(jsonOf(found))
-  if (!parsed.success)
-    throw new Fault('malformed', { message: `${file} is no enrolment package.`, cause: parsed.error })
-  const { credentials_file } = parsed.data
-  return {
-    ...parsed.data,
-    credentials_file: isAbsolute(credentials_file) ? credentials_file : resolve(file, '..', credentials_file),
-  }
-}
-
-function jsonOf(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString('utf8'))
-  } catch {
-    return undefined
-  }
 }
 
 async function refuseOthers(dir: string, plane: Plane, kind: IdentityKind, id: string): Promise<void> {
   const file = join(dir, 'enrolment.json')
   const isRoot =
     dir === resolve(plane.dir, 'provisioning', 'root') && kind === 'operator' && id === plane.rootOperatorId
-  if ((await readSecretFile(file)) === undefined) {
+  if (!(await exists(file))) {
     for (const name of isRoot ? [CREDENTIALS] : [CREDENTIALS, 'key.jwk'])
       if ((await readSecretFile(join(dir, name))) !== undefined)
         throw new Fault('replayed', { message: `${dir} holds ${name} and no enrolment.json; choose another folder.` })
@@ -113,6 +91,15 @@ async function makeConsumer(plane: Plane, gatewayId: string): Promise<void> {
   } finally {
     await store.close()
   }
+}
+
+/** What was withdrawn stays so: its file gives way to a user that was never known before. */
+async function ensureCredentials(plane: Plane, kind: IdentityKind, id: string, path: string): Promise<void> {
+  const found = await readSecretFile(path)
+  const user = found && userIn(found)
+  if (found === undefined) await createSecretFile(path, (await createCredentials(plane, kind, id)).creds)
+  else if (user !== undefined && (await revocationsOf(plane, accountOf(kind)))[user] !== undefined)
+    await writeFileDurably(path, (await createCredentials(plane, kind, id)).creds)
 }
 
 async function ensureKey(path: string, algorithm: Algorithm | undefined): Promise<PublicJwk | undefined> {

@@ -7,7 +7,15 @@ import {
   type StreamConfig,
 } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { CONSUMERS, type ConsumerSettings, Fault, gatewayConsumer, type StreamName, streams } from '@writ/contracts'
+import {
+  CONSUMERS,
+  type ConsumerSettings,
+  Fault,
+  gatewayConsumer,
+  gatewayConsumerName,
+  type StreamName,
+  streams,
+} from '@writ/contracts'
 
 export interface StreamsOptions {
   readonly region: string
@@ -21,6 +29,7 @@ type Settings = Partial<StreamConfig> & { name: string }
 /** Fixed when a stream is made. */
 const FIXED = ['retention', 'allow_msg_ttl', 'deny_delete', 'deny_purge', 'persist_mode'] as const
 const STREAM_NOT_FOUND = 10059
+const CONSUMER_NOT_FOUND = 10014
 
 /**
  * Makes the streams and consumers that are not there and adjusts those whose settings differ. Needs STORE's provisioning
@@ -36,6 +45,15 @@ export async function ensureStreams(store: NatsConnection, options: StreamsOptio
 /** Part of enrolling a gateway, beside its credentials: nobody at run time may create a consumer. */
 export async function ensureGatewayConsumer(store: NatsConnection, region: string, gatewayId: string): Promise<void> {
   await ensureConsumer(await jetstreamManager(store), gatewayConsumer(region, gatewayId))
+}
+
+/** Part of removing a gateway. What waits for it in PLANS goes with age. Answers whether there was one. */
+export async function deleteGatewayConsumer(store: NatsConnection, gatewayId: string): Promise<boolean> {
+  const jsm = await jetstreamManager(store)
+  return jsm.consumers.delete('PLANS', gatewayConsumerName(gatewayId)).catch((error: unknown) => {
+    if (error instanceof JetStreamApiError && error.code === CONSUMER_NOT_FOUND) return false
+    throw error
+  })
 }
 
 function settingsOf({ region, replicas = 1, bytesMax }: StreamsOptions): readonly Settings[] {

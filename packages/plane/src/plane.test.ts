@@ -1,22 +1,22 @@
-import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { decode } from '@nats-io/jwt'
 import { connect, credsAuthenticator } from '@nats-io/transport-node'
 import { Enrolment, permissions, SERVICE_ROLES } from '@writ/contracts'
-import { thumbprint } from '@writ/keys'
+import { readEnrolment, thumbprint } from '@writ/keys'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startNats, type TestNats } from '../../../test/support/nats.ts'
 import {
   connectSystem,
   createCredentials,
   createPlane,
+  deleteGatewayConsumer,
   enrol,
   ensureStreams,
   openPlane,
   planePaths,
-  readEnrolment,
   revokeCredentials,
   serverConfig,
 } from './index.ts'
@@ -167,10 +167,10 @@ describe('enrolling', () => {
       await expect(enrol(plane, { kind: 'agent', id, outDir: join(scratch, 'x') }), id).rejects.toMatchObject({
         code: 'malformed',
       })
-    const file = join(scratch, 'none.json')
-    await writeFile(file, '{"kind":', { mode: 0o600 })
-    await expect(readEnrolment(file)).rejects.toMatchObject({ code: 'malformed' })
-    await expect(readEnrolment(join(scratch, 'missing.json'))).rejects.toMatchObject({ code: 'unavailable' })
+    const outDir = join(scratch, 'none')
+    await mkdir(outDir)
+    await writeFile(join(outDir, 'enrolment.json'), '{"kind":', { mode: 0o600 })
+    await expect(enrol(plane, { kind: 'agent', id: 'a', outDir })).rejects.toMatchObject({ code: 'malformed' })
   })
 })
 
@@ -216,6 +216,35 @@ describe('with a server', () => {
     const jsm = await jetstreamManager(nats.store)
     const { config } = await jsm.consumers.info('PLANS', 'gateway-G')
     expect(config).toMatchObject({ ack_policy: 'explicit', filter_subject: 'writ.v1.test-1.plan.G', max_deliver: -1 })
+  })
+
+  test('a removed gateway’s consumer is deleted, once and without harm twice', async () => {
+    await enrol(nats.plane, { kind: 'gateway', id: 'D', outDir: join(scratch, 'D'), key: 'ES256' })
+    expect(await deleteGatewayConsumer(nats.store, 'D')).toBe(true)
+    expect(await deleteGatewayConsumer(nats.store, 'D')).toBe(false)
+    const jsm = await jetstreamManager(nats.store)
+    await expect(jsm.consumers.info('PLANS', 'gateway-D')).rejects.toMatchObject({ code: 10014 })
+    expect((await jsm.consumers.info('PLANS', 'gateway-G')).name).toBe('gateway-G')
+  })
+
+  test('a package whose login was withdrawn gets another, and the withdrawn one stays out', async () => {
+    const again = () => enrol(nats.plane, { kind: 'agent', id: 'R', outDir: join(scratch, 'R'), key: 'ES256' })
+    const { credentialsFile, publicKey } = await again()
+    const before = await readFile(credentialsFile)
+    const system = await connectSystem(nats.plane)
+    await revokeCredentials(nats.plane, system, 'agent', 'R', now())
+    await system.close()
+    const second = await again()
+    const after = await readFile(credentialsFile)
+    expect([second.publicKey, after.equals(before), (await stat(credentialsFile)).mode & 0o777]).toEqual([
+      publicKey,
+      false,
+      0o600,
+    ])
+    await (await login(after)).close()
+    await expect(login(before)).rejects.toMatchObject({ name: 'AuthorizationError' })
+    await again()
+    expect((await readFile(credentialsFile)).equals(after)).toBe(true)
   })
 
   test('the root operator has a package from the start', async () => {

@@ -29,6 +29,16 @@ export async function createSecretFile(path: string, content: string | Uint8Arra
   }
 }
 
+export function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return false
+      throw error
+    },
+  )
+}
+
 /** Undefined when the file is not there. Throws Fault `unavailable` when it is open to others. */
 export async function readSecretFile(path: string): Promise<Buffer | undefined> {
   try {

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { encodeUser, fmtCreds } from '@nats-io/jwt'
+import { decode, encodeUser, fmtCreds } from '@nats-io/jwt'
 import { createUser } from '@nats-io/nkeys'
 import { type Account, accountOf, type IdentityKind, type Permissions, permissions } from '@writ/contracts'
 import { errnoOf } from '@writ/durable'
@@ -46,4 +46,14 @@ export async function usersOf({ dir }: Pick<Plane, 'dir'>, kind: IdentityKind, i
     .map((name) => name.split('.'))
     .filter(({ length, 0: ofKind, 1: ofId }) => length === 3 && ofKind === kind && ofId === id)
     .map(([, , publicKey = '']) => publicKey)
+}
+
+/** The user's public key in the text of a `.creds` file; undefined where that holds no login. */
+export function userIn(creds: Uint8Array): string | undefined {
+  const jwt = /BEGIN NATS USER JWT-+\s+(\S+)/.exec(Buffer.from(creds).toString('latin1'))?.[1]
+  try {
+    return jwt === undefined ? undefined : decode(jwt).sub
+  } catch {
+    return undefined
+  }
 }

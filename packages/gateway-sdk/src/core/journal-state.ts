@@ -58,7 +58,7 @@ const REMEMBERED_SECONDS = 6 * 3600
 
 /** The state after one more record; undefined: the record is about a plan that is not known, and nothing follows from it. */
 export function applyRecord(plan: PlanState | undefined, record: JournalRecord): PlanState | undefined {
-  if (record.t === 'plan') return plan ?? newPlan(record.facts)
+  if (record.t === 'plan') return takenOn(plan, record.facts)
   if (plan === undefined) return undefined
   if (record.t === 'stored') return { ...plan, stored: new Set([...plan.stored, ...record.digests]) }
   const { step_id } = 'outcome' in record ? record.outcome : record
@@ -66,8 +66,27 @@ export function applyRecord(plan: PlanState | undefined, record: JournalRecord):
   return { ...plan, steps }
 }
 
-function newPlan(facts: PlanFacts): PlanState {
-  return { facts, steps: facts.steps.map((step) => ({ ...step, tries: [] })), stored: new Set() }
+/**
+ * A plan that was refused is known as whoever sent it described it. When one whose chain holds comes under the same id, its steps are
+ * those that count, with what was said of them.
+ */
+function takenOn(known: PlanState | undefined, facts: PlanFacts): PlanState {
+  const steps = facts.steps.map((step) => {
+    const { tries = [], final } = known?.steps.find(({ step_id }) => step_id === step.step_id) ?? {}
+    return { ...step, tries, ...(final !== undefined && { final }) }
+  })
+  return { facts, steps, stored: known?.stored ?? new Set() }
+}
+
+/** Whether the journal knows the plan by these very steps. */
+export function knowsSteps({ facts }: PlanState, steps: readonly StepFacts[]): boolean {
+  return (
+    facts.steps.length === steps.length &&
+    steps.every(({ step_id, device_id }, index) => {
+      const known = facts.steps[index]
+      return known?.step_id === step_id && known.device_id === device_id
+    })
+  )
 }
 
 function applyToStep(step: StepState, record: Exclude<JournalRecord, { t: 'plan' } | { t: 'stored' }>): StepState {

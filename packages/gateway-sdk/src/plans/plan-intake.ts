@@ -5,7 +5,7 @@ import { Fault, isFault, KEY_WAIT_MS, type Reason, type ReasonCode } from '@writ
 import { requestDigest } from '@writ/keys'
 import type { Guard } from '../authority/guard.ts'
 import { type Clock, nowSeconds } from '../clock.ts'
-import { isDone, outcomesOf, type PlanState, unstored } from '../core/journal-state.ts'
+import { isDone, knowsSteps, outcomesOf, type PlanState, unstored } from '../core/journal-state.ts'
 import { lacksSigner } from '../core/lacks-signer.ts'
 import { factsOfRefused, type PlanFacts } from '../core/plan-facts.ts'
 import type { PlanJournal } from '../journal/plan-journal.ts'
@@ -107,7 +107,8 @@ export class PlanIntake {
     const { runner, journal, log } = this.#options
     const known = journal.plan(plan.plan.claims.plan_id)
     await runner.run(plan, delivery.trace)
-    if (known !== undefined && isDone(known)) return this.#sayAgain(known, delivery)
+    if (known !== undefined && isDone(known) && knowsSteps(known, plan.plan.claims.steps))
+      return this.#sayAgain(known, delivery)
     const ended = journal.plan(plan.plan.claims.plan_id)
     await this.#whenStored(ended === undefined ? [] : this.#sendAgain(ended))
     if (!(await delivery.ack())) log.warn({ plan_id: plan.plan.claims.plan_id }, 'A plan that is done may come again.')

@@ -1,7 +1,7 @@
 import type { VerifiedPlan } from '@writ/authority'
 import type { Trace } from '@writ/bus'
 import type { Reason } from '@writ/contracts'
-import type { KeptOutcome, StepState } from '../core/journal-state.ts'
+import { type KeptOutcome, knowsSteps, type StepState } from '../core/journal-state.ts'
 import { factsOf, type PlanFacts } from '../core/plan-facts.ts'
 import type { PlanJournal } from '../journal/plan-journal.ts'
 import type { OutcomeBook } from '../outcomes/outcome-book.ts'
@@ -30,12 +30,14 @@ export class PlanRunner {
   async run(plan: VerifiedPlan, trace: Trace | undefined): Promise<void> {
     const { journal, steps, book } = this.#options
     const facts = factsOf(plan)
-    if (journal.plan(facts.plan_id) === undefined) await journal.takeOn(facts)
+    const known = journal.plan(facts.plan_id)
+    if (known === undefined || !knowsSteps(known, facts.steps)) await journal.takeOn(facts)
     const stopOnFailure = plan.chain.decision.claims.obligations.stop_on_failure
     let failed = false
-    for (const { step_id } of facts.steps) {
+    // The steps are the verified plan's: the journal only says what has become of them.
+    for (const { step_id, device_id } of facts.steps) {
       const step = this.#step(facts, step_id)
-      const ref = { facts, step: { step_id, device_id: step.device_id }, trace }
+      const ref = { facts, step: { step_id, device_id }, trace }
       const stop = failed && stopOnFailure
       const end = (): Promise<StepEnd> =>
         stop ? book.end(ref, { state: 'aborted', reason: STOPPED }) : steps.run(plan, ref)
