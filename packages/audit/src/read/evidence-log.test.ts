@@ -8,10 +8,13 @@ import { parseTlogProof, verifyTlogProof } from '../core/tlog-proof.ts'
 import { sealDocument } from '../documents/sealed-document.ts'
 import { auditEvent, type NewEvent } from '../source/events.ts'
 import {
+  endorsement,
+  filing,
   heartbeats,
   keys,
   type Message,
   ORIGIN,
+  PLAN_SECONDS,
   type PlantOptions,
   pins,
   plant,
@@ -53,10 +56,10 @@ const verdicts = (entries: readonly ReadEntry[]) =>
 const types = (entries: readonly ReadEntry[]) => entries.flatMap(({ events }) => events.map(({ event }) => event.type))
 
 async function storyOf(log: EvidenceLog, intent = 'intent-1') {
-  const { intents } = await log.find({ intent })
+  const { intents, around } = await log.find({ intent })
   const [found] = intents
   if (found === undefined || intents.length !== 1) throw new Error(`${intents.length} intents`)
-  return intentStory(found.digest, await found.read())
+  return intentStory(found.digest, await found.read(), around)
 }
 
 /** Makes a bundle anew with one entry changed, the tiles beside it as they were. */
@@ -151,6 +154,42 @@ describe('says of an entry that it is not verified', () => {
     ])
   })
 
+  test('of a gateway whose key its record had dropped before, though both came while it was looked at', async () => {
+    const { messages, opening, sources } = await plant()
+    await seal(dir, opening, [messages])
+    const log = await open()
+    expect(verdicts([await log.entry(log.newest.size - 1)])).toEqual([])
+    const from = log.newest.size
+    const { event } = await filing('gateway', 'g1', 2, null, [])
+    const late = [
+      ...(await heartbeats(sources['token-issuer'] as TestSource, 1, START + 60)),
+      await (sources['intent-gateway'] as TestSource).message('dropped', START + 60, [event]),
+      await (sources['gateway'] as TestSource).message('old key', START + 200, [auditEvent('source.heartbeat', {})]),
+    ]
+    await seal(dir, opening, [messages, late])
+    expect(await log.refresh()).toBe(true)
+    const shown = await all(log, from)
+    // AUDIT_EDGE is read after AUDIT.
+    expect(shown.map(({ doubts }) => doubts.map(({ verdict }) => verdict))).toEqual([[], [], ['key_expired']])
+  })
+
+  test('of such a gateway, also where who told of its record began long before', async () => {
+    const { messages, opening, sources } = await plant()
+    const other = new TestSource('intent-gateway/i2/b2', keys.stranger)
+    const { jwk, kid } = keys.stranger
+    const start = await endorsement('intent-gateway', { jwk, kid, instance: 'i2', boot: 'b2' })
+    const started = await other.message('started', START, [auditEvent('source.started', { documents: [start] })])
+    const many = await heartbeats(other, 1100)
+    const { event } = await filing('gateway', 'g1', 2, null, [])
+    const dropped = await other.message('dropped', START + 60, [event])
+    const late = await (sources['gateway'] as TestSource).message('old key', START + 200, [
+      auditEvent('source.heartbeat', {}),
+    ])
+    await seal(dir, opening, [[started, ...many], messages, [dropped], [late]])
+    const log = await open()
+    expect(verdicts([await log.entry(log.newest.size - 1)])).toEqual(['key_expired'])
+  })
+
   test('and what such an entry says enters no story', async () => {
     const made = await make({}, async ({ intentDigest, planId }) => {
       const stranger = new TestSource('gateway/g1/b9', keys.stranger)
@@ -164,6 +203,19 @@ describe('says of an entry that it is not verified', () => {
     const story = await storyOf(await open(), made.intentDigest)
     expect(story).toMatchObject({ state: 'succeeded', verified: false })
     expect(story.events.filter(({ entry }) => entry.doubts.length > 0)).toHaveLength(1)
+  })
+
+  test('nor does the time that it says: only who is believed says when', async () => {
+    const made = await make({}, async ({ intentDigest }) => {
+      const stranger = new TestSource('intent-gateway/i9/b9', keys.stranger)
+      const lie = [auditEvent('policy.decided', { intent_digest: intentDigest }, 'succeeded')]
+      return [await stranger.message('lie', START - 86_400, lie)]
+    })
+    const accepted = made.messages.findIndex(({ name }) => name === 'intent')
+    const story = await storyOf(await open(), made.intentDigest)
+    expect(story).toMatchObject({ verified: false, at: new Date((START + accepted) * 1000).toISOString() })
+    const doubtful = story.events.filter(({ entry }) => entry.doubts.length > 0).map(({ entry }) => entry)
+    expect(intentStory(made.intentDigest, doubtful).at).toBeUndefined()
   })
 })
 
@@ -221,6 +273,35 @@ describe('a log', () => {
     const beat = (await all(log)).find(({ message }) => message?.source.startsWith('token-issuer'))
     expect(beat?.doubts).toEqual([])
     expect((await log.find({ agent: 'a1' })).intents).toHaveLength(1)
+  })
+
+  test('whose earlier epoch is not here says so, and that nothing is known to be whole', async () => {
+    const made = await plant()
+    const next = ORIGIN.replace('2026h2', '2027h1')
+    await seal(dir, made.opening, [made.messages.slice(0, 15)])
+    await cp(dir, `${dir}-early`, { recursive: true })
+    await seal(dir, made.opening, [made.messages.slice(0, 15), made.messages.slice(15)])
+    const late = await heartbeats(made.sources['token-issuer'] as TestSource, 1)
+    await seal(dir, made.opening, [late], { now: new Date('2027-01-02T00:00:00Z') })
+    const found = async () => {
+      const { whole, epochs, gaps } = await (await open()).find({ intent: 'intent-1' })
+      return { whole, epochs, gaps }
+    }
+    expect(await found()).toEqual({ whole: true, epochs: [ORIGIN, next], gaps: [] })
+    await rm(join(dir, ORIGIN), { recursive: true })
+    await rm(join(dir, `${ORIGIN}.meta`), { recursive: true })
+    const missing = { log: next, before: ORIGIN, why: 'missing' }
+    expect(await found()).toEqual({ whole: false, epochs: [next], gaps: [missing] })
+    // What is here of it ends before it ended.
+    await cp(`${dir}-early`, dir, { recursive: true })
+    await rm(`${dir}-early`, { recursive: true })
+    expect(await found()).toEqual({
+      whole: false,
+      epochs: [ORIGIN, next],
+      gaps: [{ ...missing, why: 'ends otherwise' }],
+    })
+    await rm(join(dir, next, 'tile/entries/000.p/2'))
+    expect((await found()).gaps).toEqual([{ log: next, why: 'not said' }])
   })
 
   test('shows what came since, and stands still when it does not go on from what was shown', async () => {
@@ -350,8 +431,44 @@ test('the state of an intent follows from its steps: ended well, in part, badly,
       ),
     }))
   const state = (list: readonly ReadEntry[]) => intentStory(made.intentDigest, list).state
+  expect(intentStory(made.intentDigest, entries).targets).toBe(1)
   expect(state(entries)).toBe('succeeded')
   expect(state(as('action.failed'))).toBe('failed')
   expect(state(as('action.unknown'))).toBe('unknown')
   expect(state(entries.filter((entry) => !types([entry]).includes('action.succeeded')))).toBe('open')
+})
+
+describe('an intent of several devices of which one step ran', () => {
+  const targets = ['press-1', 'press-2'] as const
+  const beat = (seconds: number) => async (made: Made) =>
+    await heartbeats(made.sources['token-issuer'] as TestSource, 1, START + seconds)
+
+  test.each([
+    ['opened', subjectKeys],
+    ['sealed', undefined],
+  ])(
+    'has not ended while the plan may run, and ended in part when its time is over: %s',
+    async (_, subjectKeysGiven) => {
+      const given = subjectKeysGiven === undefined ? {} : { subjectKeys: subjectKeysGiven }
+      await make({ targets }, beat(PLAN_SECONDS - 100))
+      expect(await storyOf(await open(given))).toMatchObject({
+        state: 'open',
+        targets: 2,
+        steps: [{ state: 'succeeded' }],
+      })
+      await rm(dir, { recursive: true })
+      await make({ targets }, beat(PLAN_SECONDS + 100))
+      expect(await storyOf(await open(given))).toMatchObject({ state: 'partial', verified: true, targets: 2 })
+    },
+  )
+
+  test('is not said to have succeeded where nothing here says how many there were', async () => {
+    // Without the devices' records nobody knows which of the decision's records are devices.
+    const made = await make({ omit: ['record device'] }, beat(PLAN_SECONDS + 100))
+    const story = await storyOf(await open())
+    expect(story).toMatchObject({ state: 'unknown', steps: [{ state: 'succeeded' }] })
+    expect(story.targets).toBeUndefined()
+    const { intents } = await (await open()).find({ intent: 'intent-1' })
+    expect(intentStory(made.intentDigest, (await intents[0]?.read()) ?? []).state).toBe('unknown')
+  })
 })

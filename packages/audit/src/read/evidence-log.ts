@@ -64,6 +64,7 @@ export class EvidenceLog {
   /** One entry of the newest log. */
   async entry(index: number): Promise<ReadEntry> {
     this.#keys ??= this.#keysNear(index)
+    await this.#keys.reach({ log: this.#logs.length - 1, index: Math.min(index, this.newest.size) })
     return await readEntry(this.#context(this.#keys), this.newest, index)
   }
 

@@ -5,7 +5,9 @@ import { openDocument } from '../documents/sealed-document.ts'
 import type { SubjectKeyOf } from '../verify/check-document.ts'
 import { GrowingTree } from '../verify/growing-tree.ts'
 import type { Pins } from '../verify/key-ring.ts'
+import { type EpochGap, gapsBetween } from './epoch-gaps.ts'
 import { type GlimpsedEvent, glance } from './glance.ts'
+import type { AroundIntents } from './intent-story.ts'
 import { KeysInLog, type Place } from './keys-in-log.ts'
 import { type ReadEntry, type ReadEvent, readEntry } from './read-entry.ts'
 import type { SignedLog } from './signed-log.ts'
@@ -42,11 +44,17 @@ export interface Found {
   readonly others: { readonly count: number; read(): AsyncIterable<FoundEvents> }
   /** Entries of the logs that could not be read: what they say was not found. */
   readonly missing: number
+  /** Origins of the logs that were read, oldest first. */
+  readonly epochs: readonly string[]
+  /** Where the history that was read has a hole. */
+  readonly gaps: readonly EpochGap[]
   /**
-   * Every entry of every log was read, and together they have the signed roots: nothing that the logs hold about it was passed over. False where
-   * entries are missing or were altered.
+   * Every entry of every log was read, and together they have the signed roots; and the logs go on from one another, the first from none:
+   * nothing that was ever recorded about it, up to the newest, was passed over. False where entries are missing or were altered, or a log is.
    */
   readonly whole: boolean
+  /** What the stories of the intents rest on beside their own entries. */
+  readonly around: AroundIntents
 }
 
 interface Context {
@@ -100,11 +108,15 @@ export async function findEvidence(
   const read = async ({ log, index }: Place): Promise<ReadEntry> =>
     await readEntry({ ...context, keys }, logs[log] as SignedLog, index)
   const fitting = [...notes].filter(([digest, noted]) => fits(digest, noted, search))
+  const gaps = await gapsBetween(logs, read)
   return {
     intents: fitting.map(([digest, { places }]) => ({ digest, read: () => each(unique(places), read) })),
     others: { count: others.length, read: () => eachAlone(others, read) },
     missing: of - count,
-    whole,
+    epochs: logs.map(({ origin }) => origin),
+    gaps,
+    whole: whole && gaps.length === 0,
+    around: { kindOf: (digest) => keys.kindOf(digest), untilSeconds: await spokenUntil(logs, read) },
   }
 }
 
@@ -215,6 +227,20 @@ function isWithin({ timestamp }: GlimpsedEvent, { fromMs, toMs }: Search): boole
   if (fromMs === undefined && toMs === undefined) return true
   const at = Date.parse(timestamp ?? '')
   return at >= (fromMs ?? Number.NEGATIVE_INFINITY) && at < (toMs ?? Number.POSITIVE_INFINITY)
+}
+
+/** Entries at the end of a log that are asked how late it is. */
+const LATEST = 256
+
+/** The time of the last message of a service that is verified; gateways' clocks are their own. 0 where there is none. */
+async function spokenUntil(logs: readonly SignedLog[], read: (place: Place) => Promise<ReadEntry>): Promise<number> {
+  const log = logs.length - 1
+  const size = logs[log]?.size ?? 0
+  for (let index = size - 1; index >= Math.max(0, size - LATEST); index--) {
+    const { message, doubts } = await read({ log, index })
+    if (doubts.length === 0 && message !== undefined && !message.source.startsWith('gateway/')) return message.iat
+  }
+  return 0
 }
 
 /** Several events of one entry are one place. */

@@ -1,6 +1,13 @@
 export type { ChainEvent } from './chain-order.ts'
+export type { EpochGap } from './epoch-gaps.ts'
 export { EvidenceLog, type EvidenceOptions } from './evidence-log.ts'
 export type { Found, FoundEvents, FoundIntent, Search } from './find-evidence.ts'
-export { type DecisionStory, type IntentStory, intentStory, type StepStory } from './intent-story.ts'
+export {
+  type AroundIntents,
+  type DecisionStory,
+  type IntentStory,
+  intentStory,
+  type StepStory,
+} from './intent-story.ts'
 export type { Doubt, ReadDocument, ReadEntry, ReadEvent } from './read-entry.ts'
 export type { SignedLog } from './signed-log.ts'

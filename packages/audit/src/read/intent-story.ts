@@ -56,8 +56,11 @@ export interface IntentStory {
   readonly decisions: readonly DecisionStory[]
   readonly approvals: readonly ApprovalStory[]
   readonly steps: readonly StepStory[]
+  /** How many devices it was about: by the intent itself, else by the records that its decision names; absent where neither can be read. */
+  readonly targets?: number
   /**
-   * How it ended, as far as the log shows: by what intent-gateway said of it, else by its steps. `open`: nothing says that it ended.
+   * How it ended, as far as the log shows: by what intent-gateway said of it, else by its steps. `open`: nothing says that it ended. `unknown`: a
+   * step ended so; or, of the steps that are here, nothing says whether they are all.
    */
   readonly state:
     | 'open'
@@ -75,8 +78,8 @@ export interface IntentStory {
   readonly events: readonly ChainEvent[]
   /** Entries that name it and are no audit messages: what they say is not told. */
   readonly unreadable: readonly ReadEntry[]
-  /** By the earliest event's source. */
-  readonly at: string
+  /** When it was first heard of, by the source of the earliest event that is verified; absent where none is. */
+  readonly at?: string
   /** Every entry about it is verified. */
   readonly verified: boolean
 }
@@ -84,8 +87,24 @@ export interface IntentStory {
 const ENDS = ['succeeded', 'failed', 'aborted', 'refused', 'unknown', 'started'] as const
 const REFUSALS = ['denied', 'expired', 'cancelled', 'revoked', 'failed'] as const
 
+/** What the rest of the logs says that the story of an intent rests on. Verified, too. */
+export interface AroundIntents {
+  /** What kind of record a command files, by its digest; undefined where the logs do not hold it. */
+  readonly kindOf: (commandDigest: string) => string | undefined
+  /** NumericDate up to which services have spoken in the logs. */
+  readonly untilSeconds: number
+}
+
+const NOTHING_AROUND: AroundIntents = { kindOf: () => undefined, untilSeconds: 0 }
+/** What was durable when it happened has entered the log when services sign this much later. */
+const SETTLED_AFTER_SECONDS = 60
+
 /** Tells an intent from its entries. */
-export function intentStory(digest: string, entries: readonly ReadEntry[]): IntentStory {
+export function intentStory(
+  digest: string,
+  entries: readonly ReadEntry[],
+  around: AroundIntents = NOTHING_AROUND,
+): IntentStory {
   const events = inChainOrder(
     entries.flatMap((entry) =>
       entry.events.filter(({ event }) => event.intent_digest === digest).map((read) => ({ entry, read })),
@@ -96,7 +115,8 @@ export function intentStory(digest: string, entries: readonly ReadEntry[]): Inte
     believed.find(({ event }) => event[name] !== undefined)?.event[name]
   const intent = openOf(believed, intentMessage)[0] as Intent | undefined
   const steps = stepsOf(believed)
-  const times = events.map(({ read }) => read.event.timestamp).sort()
+  const targets = intent?.targets.length ?? targetsByRecords(believed, around)
+  const [at] = believed.map(({ event }) => event.timestamp).sort()
   return {
     digest,
     ...given('intent_id', say('intent_id')),
@@ -107,10 +127,11 @@ export function intentStory(digest: string, entries: readonly ReadEntry[]): Inte
     decisions: decisionsOf(believed),
     approvals: approvalsOf(believed),
     steps,
-    state: stateOf(believed, steps, intent),
+    ...given('targets', targets),
+    state: stateOf(believed, steps, targets, around.untilSeconds),
     reasons: believed.find(({ event }) => event.type === 'intent.refused')?.event.reasons ?? [],
     events,
-    at: times[0] ?? '',
+    ...given('at', at),
     unreadable: entries.filter((entry) => entry.events.length === 0),
     verified: entries.every((entry) => entry.doubts.length === 0),
   }
@@ -184,16 +205,39 @@ function stepOf(events: readonly ReadEvent[]): StepStory {
 function stateOf(
   events: readonly ReadEvent[],
   steps: readonly StepStory[],
-  intent: Intent | undefined,
+  targets: number | undefined,
+  untilSeconds: number,
 ): IntentStory['state'] {
   const refusal = events.find(({ event }) => event.type === 'intent.refused')?.event
   if (refusal !== undefined) return REFUSALS.find((state) => state === refusal.detail?.['state']) ?? 'denied'
   const states = steps.map(({ state }) => state)
-  const planned = Math.max(intent?.targets.length ?? 0, steps.length)
   if (states.length === 0 || states.some((state) => state === 'started' || state === 'redeemed')) return 'open'
-  if (states.includes('unknown')) return 'unknown'
-  if (states.length === planned && states.every((state) => state === 'succeeded')) return 'succeeded'
+  if (states.includes('unknown') || targets === undefined) return 'unknown'
+  // A step that was not redeemed in the plan's time never begins: every redeem is in the log before it is answered.
+  if (states.length < targets && !isOver(events, untilSeconds)) return 'open'
+  if (states.length >= targets && states.every((state) => state === 'succeeded')) return 'succeeded'
   return states.includes('succeeded') ? 'partial' : 'failed'
+}
+
+/** Whether the logs go on beyond the time of every plan. */
+function isOver(events: readonly ReadEvent[], untilSeconds: number): boolean {
+  const plans = events.filter(({ event }) => event.type === 'plan.dispatched')
+  return plans.every(({ event }) => {
+    const exp = event.detail?.['exp']
+    return typeof exp === 'number' && exp + SETTLED_AFTER_SECONDS <= untilSeconds
+  })
+}
+
+/** A decision names the record of each target. Undefined unless every record that the allowing one names is known. */
+function targetsByRecords(events: readonly ReadEvent[], { kindOf }: AroundIntents): number | undefined {
+  const decision = openOf(
+    events.filter(({ event }) => event.type === 'policy.decided'),
+    decisionMessage,
+  ).findLast(({ outcome }) => outcome === 'allow') as Decision | undefined
+  const kinds = decision?.records.map(kindOf)
+  if (kinds === undefined || kinds.includes(undefined)) return undefined
+  const devices = kinds.filter((kind) => kind === 'device').length
+  return devices === 0 ? undefined : devices
 }
 
 function given<N extends string, T>(name: N, value: T | undefined): { readonly [M in N]?: T } {

@@ -1,4 +1,12 @@
-import { type AuditEvent, cosignMessage, isFault, keyMessage, PARTY_KINDS, type PartyKind } from '@writ/contracts'
+import {
+  type AuditEvent,
+  commandMessage,
+  cosignMessage,
+  isFault,
+  keyMessage,
+  PARTY_KINDS,
+  type PartyKind,
+} from '@writ/contracts'
 import { verifies } from '@writ/keys'
 import { TILE_WIDTH } from '../core/tiles.ts'
 import { checkDocument, type SubjectKeyOf } from '../verify/check-document.ts'
@@ -32,8 +40,11 @@ const STRETCH = 4 * TILE_WIDTH
 export class KeysInLog {
   readonly ring: KeyRing
   readonly #options: KeysInLogOptions
+  /** What kind of record each command files, by its digest. */
+  readonly #kinds = new Map<string, string>()
   /** Where records are told of by or for somebody whose key is not known yet. */
   #waiting: Place[] = []
+  #exhausted = false
   /** The stretch that was searched: from `#low` on, below `#high`. */
   #low: Place
   #high: Place
@@ -48,6 +59,32 @@ export class KeysInLog {
 
   /** Searches on. False when everything was searched: what is not known now is not known to this history. */
   async extend(): Promise<boolean> {
+    this.#exhausted ||= !(await this.#extend())
+    return !this.#exhausted
+  }
+
+  /**
+   * Takes in all that lies between a message's place and what was searched, and what comes soon after it: a record that drops a key lies nearer
+   * than the one that registered it, or came in about when the message did.
+   */
+  async reach({ log, index }: Place): Promise<void> {
+    const size = this.#options.logs[log]?.size ?? 0
+    if (this.#low.log === log && index < this.#low.index) {
+      await this.#search(log, index, this.#low.index)
+      this.#low = { log, index }
+    }
+    if (this.#high.log !== log || this.#high.index >= Math.min(size, index + 1 + TILE_WIDTH)) return
+    const to = Math.min(size, index + 1 + STRETCH)
+    await this.#search(log, this.#high.index, to)
+    this.#high = { log, index: to }
+  }
+
+  /** What kind of record a command files, by its digest, as far as was searched. */
+  kindOf(commandDigest: string): string | undefined {
+    return this.#kinds.get(commandDigest)
+  }
+
+  async #extend(): Promise<boolean> {
     const { logs } = this.#options
     const { log, index } = this.#low
     if (index > 0) {
@@ -93,9 +130,13 @@ export class KeysInLog {
     }
   }
 
-  /** Whether a message's key is valid for its source at its time, as far as was searched. */
+  /**
+   * Whether a message's key is valid for its source at its time, as far as was searched. Of a gateway's nothing is said while records wait for
+   * their teller to be known: one of them may have dropped the key.
+   */
   keyOf({ role, instance, jws, claims }: OpenedEntry): FoundKey {
     if (role !== 'gateway') return this.ring.serviceKey(role, jws.kid, claims.iat, instance)
+    if (this.#waiting.length > 0 && !this.#exhausted) return { state: 'unknown' }
     const withdrawn = this.ring.wasWithdrawn('gateway', instance, jws.kid, claims.iat)
     return withdrawn ? { state: 'expired' } : this.ring.partyKey('gateway', instance, jws.kid)
   }
@@ -138,6 +179,8 @@ export class KeysInLog {
       if (checked.state === 'good' && misfit(event, checked.opened) !== undefined) return 'done'
     }
     const { kind, id, version, keys } = detail ?? {}
+    const command = documents.find(({ typ }) => typ === commandMessage.typ)
+    if (command !== undefined && typeof kind === 'string') this.#kinds.set(command.digest, kind)
     if (!isParty(kind) || typeof id !== 'string' || typeof version !== 'number') return 'done'
     const filedAtSeconds = Math.floor(Date.parse(timestamp) / 1000)
     this.ring.file({ kind, id, version, keys: keysOf(keys), filedAtSeconds })

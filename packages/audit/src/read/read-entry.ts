@@ -144,7 +144,8 @@ async function readDocument(
 async function untilKnown<T extends { readonly state: string }>(keys: KeysInLog, ask: () => Promise<T>): Promise<T> {
   for (;;) {
     const found = await ask()
-    if (found.state !== 'unknown' || !(await keys.extend())) return found
+    if (found.state !== 'unknown') return found
+    if (!(await keys.extend())) return await ask()
   }
 }
 

@@ -163,6 +163,8 @@ export interface PlantOptions {
   readonly at?: Readonly<Record<string, number>>
   /** Who signs the commands. */
   readonly operator?: Signer
+  /** What the intent asks to restart; only the first is. */
+  readonly targets?: readonly [string, ...string[]]
 }
 
 export interface Plant {
@@ -172,6 +174,9 @@ export interface Plant {
   readonly planId: string
   readonly opening: (opening: Opening) => Promise<string>
 }
+
+/** Seconds after the start at which the plan's time is over. */
+export const PLAN_SECONDS = 300
 
 /** One restart of one press: everything that a log holds of it. */
 export async function plant(options: PlantOptions = {}): Promise<Plant> {
@@ -210,7 +215,7 @@ export async function filing(
   kind: string,
   id: string,
   version: number,
-  record: object,
+  record: object | null,
   registered: readonly Signer[],
   operator: Signer = keys.root,
 ): Promise<{ readonly event: NewEvent; readonly digest: string }> {
@@ -234,7 +239,7 @@ export async function filing(
 
 async function tellPlant(
   say: Say,
-  { operator = keys.root }: PlantOptions,
+  { operator = keys.root, targets = ['press-1'] }: PlantOptions,
 ): Promise<{ intentDigest: string; planId: string }> {
   const records: string[] = []
   const file = async (kind: string, id: string, record: object, registered: readonly Signer[]) => {
@@ -246,7 +251,8 @@ async function tellPlant(
   await file('agent', 'a1', { keys: [keys.agent.jwk], users: ['u1'], actions: ['restart'], groups: ['hall'] }, [
     keys.agent,
   ])
-  await file('device', 'press-1', { gateway_id: 'g1', group: 'hall', jurisdiction: REGION, actions: ['restart'] }, [])
+  for (const target of targets)
+    await file('device', target, { gateway_id: 'g1', group: 'hall', jurisdiction: REGION, actions: ['restart'] }, [])
   await file('policy', 'active', { bundle_sha256: digestOf('a.b'), revision: 'r1' }, [])
   await say('gateway started', 'gateway', [auditEvent('source.started', {})])
 
@@ -257,7 +263,7 @@ async function tellPlant(
     jti: 'intent-1',
     on_behalf_of: 'u1',
     action: 'restart',
-    targets: ['press-1'],
+    targets: [...targets],
     purpose: 'test',
   })
   const intentDigest = digestOf(intent)
@@ -270,7 +276,8 @@ async function tellPlant(
   const decided = (document: EventDocument) =>
     auditEvent('policy.decided', { ...about, policy, documents: [document] }, 'succeeded')
   await say('decision', 'policy-evaluator', [decided(decision)])
-  return await act(say, { about, decided: decided(decision), decisionDigest: decision.digest, intentDigest, records })
+  const facts = { about, decided: decided(decision), decisionDigest: decision.digest, intentDigest, records }
+  return await act(say, { ...facts, target: targets[0] })
 }
 
 async function decide(intentDigest: string, records: readonly string[]): Promise<EventDocument> {
@@ -304,9 +311,10 @@ interface Facts {
   readonly decisionDigest: string
   readonly intentDigest: string
   readonly records: readonly string[]
+  readonly target: string
 }
 
-async function act(say: Say, { about, decided, decisionDigest, intentDigest, records }: Facts) {
+async function act(say: Say, { about, decided, decisionDigest, intentDigest, records, target }: Facts) {
   const planId = planIdOf(intentDigest, 'g1')
   const plan = { ...about, gateway_id: 'g1', token_id: 'token-1', plan_id: planId }
   const tokenDigest = digestOf('to.ken')
@@ -316,7 +324,11 @@ async function act(say: Say, { about, decided, decisionDigest, intentDigest, rec
   ])
   await say('plan', 'intent-gateway', [
     decided,
-    auditEvent('plan.dispatched', { ...plan, approved_by: ['policy'], detail: { ...chain } }),
+    auditEvent('plan.dispatched', {
+      ...plan,
+      approved_by: ['policy'],
+      detail: { ...chain, exp: START + PLAN_SECONDS },
+    }),
   ])
   const redeem = await signMessage(keys.gateway, redeemMessage, {
     iss: 'g1',
@@ -335,7 +347,7 @@ async function act(say: Say, { about, decided, decisionDigest, intentDigest, rec
       documents: [clearDocument(redeemMessage.typ, redeem)],
     }),
   ])
-  const step = { ...plan, device_id: 'press-1', detail: { step_id: 's0', use: 1 } }
+  const step = { ...plan, device_id: target, detail: { step_id: 's0', use: 1 } }
   await say('action started', 'gateway', [auditEvent('action.started', step)])
   await say('action succeeded', 'gateway', [auditEvent('action.succeeded', step)])
   const outcome = await signMessage(keys.gateway, outcomeMessage, {
@@ -345,7 +357,7 @@ async function act(say: Say, { about, decided, decisionDigest, intentDigest, rec
     plan_id: planId,
     intent_digest: intentDigest,
     step_id: 's0',
-    device_id: 'press-1',
+    device_id: target,
     action: 'restart',
     state: 'succeeded',
   })

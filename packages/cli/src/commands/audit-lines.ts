@@ -68,7 +68,17 @@ export function linesOfStory(story: IntentStory): readonly Line[] {
     ...steps.map(({ step_id, device_id, gateway_id, state: ended, outcome }) =>
       field(step_id, `${device_id} via ${gateway_id}: ${ended}${after(resultText(outcome))}`),
     ),
+    ...(untold(story) === undefined ? [] : [field('others', untold(story) ?? '')]),
   ]
+}
+
+/** What is not told of an intent of which steps ran; undefined where all of them are. */
+export function untold({ steps, targets }: Pick<IntentStory, 'steps' | 'targets'>): string | undefined {
+  if (steps.length === 0) return undefined
+  if (targets === undefined)
+    return 'how many steps it had is not known here: its keys, or the records of its devices, say'
+  const left = targets - steps.length
+  return left > 0 ? `${left} of ${targets} steps did not begin, as far as the log shows` : undefined
 }
 
 export function field(name: string, value: string): Line {

@@ -132,6 +132,25 @@ describe('writ audit trace', () => {
     expect(out).toContain('NOT VERIFIED: entries of the log were altered, so that what they say may be missing here.')
   })
 
+  test('says which epochs were read, and that one is missing: it does not claim to know of all there was', async () => {
+    const grown = join(dir, 'grown')
+    await cp(made, grown, { recursive: true })
+    const next = ORIGIN.replace('2026h2', '2027h1')
+    const beat = await (planted.sources['token-issuer'] as TestSource).message('beat', START + 200, [
+      auditEvent('source.heartbeat', {}),
+    ])
+    await seal(grown, planted.opening, [[beat]], { now: new Date('2027-01-02T00:00:00Z') })
+    const both = await writ('trace', grown, '--intent', 'intent-1')
+    expect([both.code, both.out]).toEqual([0, expect.stringContaining(`All entries of ${ORIGIN} and ${next} up to it`)])
+    for (const folder of [ORIGIN, `${ORIGIN}.meta`]) await rm(join(grown, folder), { recursive: true })
+    const { code, out } = await writ('trace', grown, '--agent', 'a1')
+    expect(code).toBe(6)
+    expect(out).toContain(`✗ NOT VERIFIED: ${next} goes on from ${ORIGIN}, which is not here`)
+    expect(out).not.toContain('Nothing of that is in the log.')
+    const value = await json('trace', grown, '--agent', 'a1')
+    expect(value).toMatchObject({ ok: false, whole: false, epochs: [next], epoch_gaps: [{ before: ORIGIN }] })
+  })
+
   test('nothing that somebody wrote moves a terminal’s cursor or turns its text around', async () => {
     for (const args of [
       ['trace', made, '--intent', 'hostile'],
@@ -344,6 +363,7 @@ describe('writ audit report', () => {
   test('tells who asked, what was decided and why, what ran, the verdict and the pins', async () => {
     const { ran, text } = await report(made, '--intent', 'intent-1', ...opened())
     expect(ran.out).toContain('VERIFIED: the audit log')
+    expect(text).not.toContain('Other steps')
     for (const said of ['✓ VERIFIED', 'agent a1 for u1', 'restart press-1', digestOf('a.b'), 'press-1 via gateway g1'])
       expect(text).toContain(said)
     for (const pin of vkeys.map(formatVkey)) expect(text).toContain(pin)

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { FoundEvents, IntentStory, LogVerification, ReadEntry, ReadEvent } from '@writ/audit'
 import { type Html, html, words } from './audit-html.ts'
+import { untold } from './audit-lines.ts'
 import { STYLE } from './audit-report-style.ts'
 import { demandsOf, sentenceOf, whoOf } from './audit-sentences.ts'
 import { entriesOf } from './audit-trace.ts'
@@ -114,7 +115,7 @@ function overview(stories: readonly IntentStory[]): Html {
 <div class="card scroll"><table>
 <thead><tr><th>When</th><th>Who asked</th><th>For what</th><th>Outcome</th><th>Evidence</th></tr></thead>
 <tbody>${stories.map(
-    (story) => html`<tr><td class="time">${timeOf(story.at)}</td><td>${words(askerOf(story))}</td>
+    (story) => html`<tr><td class="time">${whenOf(story)}</td><td>${words(askerOf(story))}</td>
 <td><a href="#${anchorOf(story)}">${words(wantedOf(story))}</a></td><td>${badge(story.state)}</td><td>${markOf(story.verified)}</td></tr>`,
   )}</tbody>
 </table></div>`
@@ -125,7 +126,7 @@ function intentArticle(story: IntentStory): Html {
   return html`<article class="card" id="${anchorOf(story)}">
 <header><h3>${words(wantedOf(story))}</h3><span>${badge(state)} ${story.verified ? undefined : badge('not verified')}</span></header>
 <dl class="facts">
-<dt>Asked by</dt><dd>${words(askerOf(story))}, ${timeOf(story.at)}</dd>
+<dt>Asked by</dt><dd>${words(askerOf(story))}, ${whenOf(story)}</dd>
 ${intent === undefined ? undefined : html`<dt>Purpose</dt><dd><blockquote>${words(intent.purpose)}</blockquote></dd>`}
 ${intent?.params === undefined ? undefined : html`<dt>Parameters</dt><dd><code>${JSON.stringify(intent.params)}</code></dd>`}
 ${decisions.map(decisionRow)}
@@ -135,6 +136,7 @@ ${approvals.map(
 <dd>${words(approval === undefined ? user : `${approval.iss} (${user})`)}${approval?.comment === undefined ? undefined : html` <blockquote>${words(approval.comment)}</blockquote>`}</dd>`,
 )}
 ${steps.map(stepRow)}
+${untold(story) === undefined ? undefined : html`<dt>Other steps</dt><dd>${untold(story)}</dd>`}
 <dt>Intent</dt><dd class="id">${intent_id ?? 'not known'}, digest ${digest}</dd>
 </dl>
 <div class="timeline scroll"><table>
@@ -247,6 +249,7 @@ function markOf(verified: boolean): Html {
 
 const anchorOf = ({ digest }: IntentStory): string => `intent-${digest}`
 const leafAnchor = ({ origin, index }: ReadEntry): string => `leaf-${origin.replaceAll('/', '-')}-${index}`
+const whenOf = ({ at }: IntentStory): string => (at === undefined ? 'time not verified' : timeOf(at))
 const capital = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`
 const timeOf = (iso: string): string => iso.replace('T', ' ').replace(/(\.\d+)?Z$/, '')
 const exactTimeOf = (iso: string): string => iso.replace('T', ' ').replace(/Z$/, '')

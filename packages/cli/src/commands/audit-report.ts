@@ -8,7 +8,7 @@ import type { Invocation } from '../invocation.ts'
 import { styled } from '../terminal/style.ts'
 import { advised, type EvidencePlace, evidencePlace } from './audit-place.ts'
 import { reportHtml } from './audit-report-html.ts'
-import { type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
+import { passedOver, type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
 import { verdictOf } from './audit-verdict.ts'
 import { verifyPlace } from './audit-verify.ts'
 
@@ -94,7 +94,8 @@ function pinsOf({ vkeys, pins }: EvidencePlace): [string, string][] {
   ]
 }
 
-function leftOutOf({ intentsLeftOut, othersLeftOut, missing, whole }: Traced, limit: number): string[] {
+function leftOutOf(traced: Traced, limit: number): string[] {
+  const { intentsLeftOut, othersLeftOut } = traced
   const narrow = `the report holds the last ${limit}; a narrower window or a higher --limit shows the others.`
   return [
     ...(intentsLeftOut === 0
@@ -103,11 +104,7 @@ function leftOutOf({ intentsLeftOut, othersLeftOut, missing, whole }: Traced, li
     ...(othersLeftOut === 0
       ? []
       : [`Not in this report: ${othersLeftOut} earlier entries about no intent. Of them ${narrow}`]),
-    ...(whole
-      ? []
-      : [
-          `${missing === 0 ? 'Entries of the log were altered' : `${missing} entries of the log cannot be read`}: what they say may be missing from this report.`,
-        ]),
+    ...passedOver(traced).map((what) => `Not verified: ${what}`),
   ]
 }
 

@@ -1,4 +1,5 @@
 import {
+  type EpochGap,
   type EvidenceLog,
   type FoundEvents,
   type IntentStory,
@@ -34,7 +35,11 @@ export interface Traced {
   readonly othersLeftOut: number
   /** Entries of the log that could not be read. */
   readonly missing: number
-  /** Nothing that the log holds about it was passed over. */
+  /** Origins of the logs that were read, oldest first. */
+  readonly epochs: readonly string[]
+  /** Logs that do not go on from the one before: an earlier one may be missing. */
+  readonly gaps: readonly EpochGap[]
+  /** Nothing that was ever recorded about it was passed over. */
   readonly whole: boolean
 }
 
@@ -86,7 +91,8 @@ export async function trace(
   const found = await log.find(search, progressOf(out, 'reading'))
   out.progress()
   const stories: IntentStory[] = []
-  for (const { digest, read } of found.intents.slice(-limit)) stories.push(intentStory(digest, await read()))
+  for (const { digest, read } of found.intents.slice(-limit))
+    stories.push(intentStory(digest, await read(), found.around))
   const others: FoundEvents[] = []
   for await (const one of found.others.read())
     if (one.entry.doubts.length > 0 || one.events.some(({ event }) => event.type !== 'source.heartbeat'))
@@ -97,6 +103,8 @@ export async function trace(
     intentsLeftOut: Math.max(0, found.intents.length - limit),
     othersLeftOut: Math.max(0, others.length - limit),
     missing: found.missing,
+    epochs: found.epochs,
+    gaps: found.gaps,
     whole: found.whole,
   }
 }
@@ -117,12 +125,14 @@ function jsonOf({ stories, others, ...rest }: Traced): object {
     intents_left_out: rest.intentsLeftOut,
     others_left_out: rest.othersLeftOut,
     unreadable_entries: rest.missing,
+    epochs: rest.epochs,
+    epoch_gaps: rest.gaps,
     whole: rest.whole,
   }
 }
 
 function linesOf(log: EvidenceLog, traced: Traced): readonly Line[] {
-  const { stories, others, intentsLeftOut, othersLeftOut, missing, whole } = traced
+  const { stories, others, intentsLeftOut, othersLeftOut } = traced
   const width = String(log.newest.size).length
   return [
     ...stories.flatMap((story) => [
@@ -140,15 +150,32 @@ function linesOf(log: EvidenceLog, traced: Traced): readonly Line[] {
     ...(others.length === 0 ? [] : ['']),
     ...leftOut(intentsLeftOut, 'earlier intents'),
     ...leftOut(othersLeftOut, 'earlier entries'),
-    ...(whole ? [] : [[styled('red', `✗ ${passedOver(missing)}`)]]),
+    ...passedOver(traced).map((what): Line => [styled('red', `✗ NOT VERIFIED: ${what}`)]),
     ...closing(log, traced),
   ]
 }
 
-/** What it means that the entries do not have the signed root. */
-function passedOver(missing: number): string {
-  const what = missing === 0 ? 'entries of the log were altered' : `${missing} entries of the log cannot be read`
-  return `NOT VERIFIED: ${what}, so that what they say may be missing here. \`writ audit verify\` names them.`
+/** Why something may be missing, a sentence each; none where nothing was passed over. */
+export function passedOver({ missing, gaps, whole }: Pick<Traced, 'missing' | 'gaps' | 'whole'>): readonly string[] {
+  const lost = ', so that what they say may be missing here. `writ audit verify` names them.'
+  const entries =
+    missing > 0
+      ? [`${missing} entries of the log cannot be read${lost}`]
+      : whole || gaps.length > 0
+        ? []
+        : [`entries of the log were altered${lost}`]
+  return [...entries, ...gaps.map(gapText)]
+}
+
+function gapText({ log, before, why }: EpochGap): string {
+  switch (why) {
+    case 'missing':
+      return `${log} goes on from ${before}, which is not here: what was recorded before it may be missing.`
+    case 'ends otherwise':
+      return `${log} does not go on from where ${before ?? 'the log before it'} ends here: what was recorded there may be missing.`
+    case 'not said':
+      return `Nothing that can be believed says which log ${log} goes on from: what was recorded before it may be missing.`
+  }
 }
 
 /** All entries that something is shown of, each once. */
@@ -169,16 +196,18 @@ function closing(log: EvidenceLog, traced: Traced): readonly Line[] {
   const entries = entriesOf(traced)
   const doubtful = entries.filter(({ doubts }) => doubts.length > 0).length
   const { origin, size, root } = log.newest
-  if (entries.length === 0) return [traced.whole ? 'Nothing of that is in the log.' : 'Nothing of that was found.']
+  const read = `All entries of ${traced.epochs.join(' and ')} up to`
+  if (entries.length === 0)
+    return traced.whole
+      ? ['Nothing of that is in the log.', `  ${read} the signed checkpoint were read.`]
+      : ['Nothing of that was found.']
   return [
     doubtful === 0
       ? [styled('green', `✓ ${entries.length} entries, each verified`)]
       : [styled('red', `✗ ${doubtful} of ${entries.length} entries are NOT VERIFIED`)],
     `  Verified: it stands in ${origin} under its signed checkpoint of ${size} entries (root ${Buffer.from(root).toString('base64')}), and a key that was valid for its source has signed it.`,
     ...(traced.whole
-      ? [
-          '  All entries up to it were read: the log holds nothing else about this. `writ audit verify` says whether it should.',
-        ]
+      ? [`  ${read} it were read: the log holds nothing else about this. \`writ audit verify\` says whether it should.`]
       : []),
   ]
 }
