@@ -3,8 +3,10 @@ import { once } from 'node:events'
 import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { runCli } from '@writ/cli'
 import { readKeyFile, thumbprint } from '@writ/keys'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { listIntents } from '../packages/cli/src/intents/list-intents.ts'
 import { type CliStage, LOOK, REGION, startCliStage } from './support/cli-stage.ts'
 
 let stage: CliStage
@@ -204,6 +206,19 @@ describe('writ intent', () => {
     const ids = (own.value['items'] as { agent_id: string }[]).map(({ agent_id }) => agent_id)
     expect([own.code, new Set(ids)]).toEqual([0, new Set(['tok-1'])])
     expect(await json('intent', 'list', '--state', 'needs_approval')).toMatchObject({ value: { items: [] } })
+    expect(await json('intent', 'list', '--limit', '1')).toMatchObject({
+      value: { items: [expect.anything()], more: expect.any(Number), agents_known: true },
+    })
+  })
+
+  test('list of too many agents to be asked one by one has all of their intents, and says that it does not know whose', async () => {
+    const { stack } = stage
+    const known = await listIntents(stack.operator, undefined)
+    const all = await listIntents(stack.operator, undefined, 1)
+    const ids = ({ items }: typeof all) => items.map(({ status }) => status.intent_digest).toSorted()
+    expect([ids(all), known.asked.agents_known]).toEqual([ids(known), true])
+    expect(all.asked).toEqual({ agents: known.asked.agents, agents_known: false })
+    expect(all.items.every(({ agent_id }) => agent_id === undefined)).toBe(true)
   })
 
   test('cancel ends one that waits for people; watch follows it, one document a line, to its end', async () => {
@@ -234,6 +249,32 @@ describe('writ intent', () => {
       code: 3,
       value: { code: 'malformed' },
     })
+  })
+
+  test('cancel --wait and watch that are interrupted before the end do not say that it went well', async () => {
+    const { json, dir, home } = stage
+    const ask = ['--action', 'telemetry-read', '--target', 'pump-1', '--user', 'u-bo', '--purpose', 'Look.']
+    expect(await json('intent', 'submit', '--agent', dir('line-1'), ...ask, '--intent-id', 'slow-2')).toMatchObject({
+      code: 0,
+    })
+    const interrupted = async (...args: string[]) => {
+      let out = ''
+      const sink = { write: (text: string) => (out += text) }
+      const about = ['slow-2', '--agent', dir('line-1')]
+      const code = await runCli(['--home', home, '--json', 'intent', ...args, ...about], {
+        out: sink,
+        err: sink,
+        interrupted: () => AbortSignal.abort(),
+      })
+      return { code, out }
+    }
+    expect(await interrupted('watch')).toEqual({ code: 4, out: '' })
+    for (;;) {
+      const { value } = await json('intent', 'status', 'slow-2', '--agent', dir('line-1'))
+      if ((value['status'] as { state?: string } | undefined)?.state === 'needs_approval') break
+    }
+    const { code, out } = await interrupted('cancel', '--wait')
+    expect([code, JSON.parse(out)]).toMatchObject([4, { ok: false, intent_id: 'slow-2' }])
   })
 
   test('watch goes on until it is interrupted: each step as its gateway signed it, and an operator sees everybody’s', async () => {

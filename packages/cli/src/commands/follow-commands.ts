@@ -1,9 +1,9 @@
 import { isFinal, readEnrolment, type Session } from '@writ/agent-sdk'
-import { Fault, INTENT_STATES, type IntentState } from '@writ/contracts'
+import { Fault, INTENT_STATES, type IntentState, type Status } from '@writ/contracts'
 import { type Command, Option } from 'commander'
 import { withAdvice } from '../advice.ts'
 import { agentSession, connectSession } from '../context.ts'
-import { EXIT } from '../exit-codes.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { examples } from '../help.ts'
 import { agentPackage } from '../intents/agent-package.ts'
 import { cancelIntent } from '../intents/cancel-intent.ts'
@@ -62,10 +62,12 @@ export function addIntentListCommand(group: Command, act: Act): void {
 
 async function listCommand(invocation: Invocation, { agent, as, limit, state }: Options): Promise<void> {
   await using session = await askingSession(invocation, as)
-  const all = await listIntents(session, agent, state === undefined ? limit : Infinity)
-  const items = all.filter((item) => state === undefined || item.status.state === state).slice(0, limit)
+  const { items: all, asked } = await listIntents(session, agent)
+  const fitting = all.filter((item) => state === undefined || item.status.state === state)
+  const items = fitting.slice(0, limit)
+  const more = fitting.length - items.length
   invocation.out.table(
-    { ok: true, items },
+    { ok: true, items, more, ...asked },
     {
       columns: [
         { title: 'INTENT' },
@@ -79,6 +81,11 @@ async function listCommand(invocation: Invocation, { agent, as, limit, state }: 
       none: 'No intent is known.',
     },
   )
+  if (more > 0) invocation.out.note(`… and ${more} that changed before these: --limit shows more.`)
+  if (!asked.agents_known)
+    invocation.out.note(
+      `Whose they are is not known: of ${asked.agents} agents the broker was asked at once. Name one with --agent.`,
+    )
 }
 
 function rowOf({ agent_id = '–', status: { intent_id, state, iat, steps, reasons } }: ListedIntent) {
@@ -119,14 +126,16 @@ async function cancel(invocation: Invocation, intentId: string, { agent, wait }:
     return
   }
   await using session = await connectSession(folder)
+  let last = before
   for await (const event of watchIntents(session, intentId, invocation.untilInterrupted())) {
     if (event.type !== 'status') continue
-    const ended = event.status
-    if (ended.n > before.n) out.note(lineOfStatus(ended))
-    if (!isFinal(ended)) continue
-    out.result({ ok: ended.state === 'cancelled', ...about, status: ended }, linesOf({ status: ended, outcomes: [] }))
-    if (ended.state !== 'cancelled') fail(EXIT.notSucceeded)
+    last = event.status
+    if (last.n > before.n) out.note(lineOfStatus(last))
   }
+  const code = codeOfEnd(last, 'cancelled')
+  const waits = code === EXIT.unavailable ? ['  asked to be cancelled; how it ends was not waited for'] : []
+  out.result({ ok: code === EXIT.ok, ...about, status: last }, [...linesOf({ status: last, outcomes: [] }), ...waits])
+  if (code !== EXIT.ok) fail(code)
 }
 
 export function addWatchCommand(group: Command, act: Act): void {
@@ -142,7 +151,7 @@ export function addWatchCommand(group: Command, act: Act): void {
     { run: 'writ intent watch --agent maintenance', what: 'live, with each step as its gateway signed it' },
     {
       run: 'writ intent watch 5f2c6c1e-… --agent maintenance',
-      what: 'ends with the intent: 0 when it succeeded, else 5',
+      what: 'ends with the intent: 0 when it succeeded, else 5; 4 when it is interrupted before',
     },
     {
       run: 'writ intent watch --json | jq -r .status.state',
@@ -162,9 +171,20 @@ async function watch(invocation: Invocation, intentId: string | undefined, { age
     return
   }
   await using session = await connectSession(await agentPackage(context, agent))
+  let last: Status | undefined
   for await (const event of watchIntents(session, intentId, invocation.untilInterrupted())) {
     out.item(event, lineOfEvent(event))
-    if (intentId === undefined || event.type !== 'status' || !isFinal(event.status)) continue
-    if (event.status.state !== 'succeeded') fail(EXIT.notSucceeded)
+    if (event.type === 'status') last = event.status
   }
+  // Without an intent to wait for, being interrupted is how it ends.
+  if (intentId === undefined) return
+  const code = codeOfEnd(last, 'succeeded')
+  if (code === EXIT.unavailable) out.note(`${intentId}  has not ended, as far as it was watched`)
+  if (code !== EXIT.ok) fail(code)
+}
+
+/** How a command ends that waited for an intent's end: interrupted before it, the answer is not known. */
+function codeOfEnd(last: Status | undefined, wanted: IntentState): ExitCode {
+  if (last === undefined || !isFinal(last)) return EXIT.unavailable
+  return last.state === wanted ? EXIT.ok : EXIT.notSucceeded
 }

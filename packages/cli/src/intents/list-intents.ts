@@ -11,30 +11,42 @@ export interface ListedIntent {
   readonly status: Status
 }
 
-/** Beyond this many agents they are not asked about one by one. */
+export interface ListedIntents {
+  /** The one that changed last first. */
+  readonly items: readonly ListedIntent[]
+  readonly asked: {
+    /** How many agents' intents these are, also of agents that were removed. */
+    readonly agents: number
+    /** False where there were too many to be asked about one by one: then `agent_id` is absent. */
+    readonly agents_known: boolean
+  }
+}
+
+/** Beyond this many agents they are not asked about one by one: it takes a question each, and a status does not say whose it is. */
 const AGENTS_MAX = 100
 
-/** Latest statuses, verified as the broker's, the one said last first. An agent hears of its own intents, an operator of everybody's. */
+/** Latest statuses, all of them, verified as the broker's. An agent hears of its own intents, an operator of everybody's. */
 export async function listIntents(
   session: Session,
   agentId: string | undefined,
-  intentsMax: number,
-): Promise<readonly ListedIntent[]> {
+  agentsMax: number = AGENTS_MAX,
+): Promise<ListedIntents> {
   const agents = await agentsAsked(session, agentId)
+  const oneByOne = agents.length <= agentsMax
   const found: ListedIntent[] = []
-  for (const agent of agents) {
+  for (const agent of oneByOne ? agents : [undefined]) {
     for await (const status of statusesOf(session, agent))
       found.push({ ...(agent !== undefined && { agent_id: agent }), status })
   }
-  return found.sort((a, b) => b.status.iat - a.status.iat).slice(0, intentsMax)
+  const items = found.sort((a, b) => b.status.iat - a.status.iat)
+  return { items, asked: { agents: agents.length, agents_known: oneByOne } }
 }
 
-async function agentsAsked(session: Session, agentId: string | undefined): Promise<readonly (string | undefined)[]> {
+async function agentsAsked(session: Session, agentId: string | undefined): Promise<readonly string[]> {
   if (session.kind === 'agent') return [session.id]
   if (agentId !== undefined) return [agentId]
   await readRecords(session)
-  const agents = session.authority.trust.ids('agent')
-  return agents.length > AGENTS_MAX ? [undefined] : agents
+  return session.authority.trust.ids('agent')
 }
 
 /** The broker answers in the order of the last change, so all of it is read for the end of it. */
