@@ -23,7 +23,7 @@ function common(command: Command, packaged: boolean): Command {
   if (packaged) {
     command
       .option('--out <dir>', 'folder of the enrolment package (default: in the plane’s folder)')
-      .option('--key <file>', 'register this public JWK instead of making a key')
+      .option('--key <file>', 'register this public JWK instead of making a key, or of the keys of the record')
   }
   return command
 }
@@ -41,11 +41,11 @@ function optionsFor(id: unknown, { out, key, version, reason, as, cosign }: Comm
 }
 
 function say({ out }: Invocation, created: Created): void {
-  const { kind, id, version, kid, enrolment, revokes } = created
+  const { kind, id, version, keys = [], enrolment, revokes } = created
   const stands = `  but it may do nothing yet: revoke ${revokes.join(', ')} stands against it; \`writ lift ${revokes[0]}\` ends it`
   out.result({ ok: true, ...created }, [
     `${kind} ${id} filed, version ${version}`,
-    ...(kid === undefined ? [] : [`  key ${kid}`]),
+    ...keys.map((kid) => `  key ${kid}`),
     ...(enrolment === undefined ? [] : [`  enrolment package ${enrolment}`]),
     ...(revokes.length === 0 ? [] : [stands]),
   ])
@@ -76,7 +76,7 @@ export function addCreateAgent(group: Command, act: Act): void {
     },
     {
       run: 'writ agent create line-2 --version 2 --users u-anna,u-bo --actions restart --groups press-hall',
-      what: 'replaces the record: the next version, whole',
+      what: 'replaces the record: the next version, whole, but with the keys it has (`rotate-key` changes those)',
     },
   )
 }

@@ -5,8 +5,9 @@ import { publicJwk, thumbprint } from '@writ/keys'
 import { enrol, type Plane } from '@writ/plane'
 import { type Context, identityFolder, planeOf } from '../context.ts'
 import { keyFiles, nextKey, publicKeyIn } from '../identities/key-files.ts'
-import { type EnrolledKind, readRecords } from '../identities/kinds.ts'
+import { type EnrolledKind, keysOf, readRecords } from '../identities/kinds.ts'
 import { standingAgainst } from '../identities/standing-revokes.ts'
+import { wantsPackage } from '../identities/wants-package.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
 import { fileRecord } from '../operator/file-record.ts'
 import { type SigningOptions, signedSession } from './signing-options.ts'
@@ -25,7 +26,11 @@ export interface Created {
   readonly kind: RecordKind
   readonly id: string
   readonly version: number
+  /** Of the record's first key, to which a gateway's tokens are bound. */
   readonly kid?: string
+  /** Ids of the record's keys. */
+  readonly keys?: readonly string[]
+  /** The package's folder; absent where none was made or touched. */
   readonly enrolment?: string
   /** Sequences of revokes that stand against it, for example since one of this name was removed. */
   readonly revokes: readonly number[]
@@ -34,6 +39,8 @@ export interface Created {
 /**
  * Makes an identity whole: a key (unless one is given), the operator-signed record, and the enrolment package with its NATS
  * credentials. Credentials of an operator come last, after the record has been filed and read back (CONTRACT "Control").
+ * A record that is in force keeps its keys unless one is given, and a package is touched only where there is one: a key that
+ * nobody holds is never filed in place of the one in use. Throws Fault `unknown_key` when the folder has a key that would not be the record's.
  */
 export async function createIdentity<K extends EnrolledKind>(
   context: Context,
@@ -47,15 +54,36 @@ export async function createIdentity<K extends EnrolledKind>(
   const given = options.key === undefined ? undefined : await readPublicKey(options.key)
   await using session = await signedSession(context, options)
   await readRecords(session)
+  assertNext(session, kind, id, version)
+  const inForce = session.authority.trust.record(kind, id)
+  const keys = given === undefined ? inForce && keysOf(inForce.record) : [given]
+  const wanted = { kind, id, outDir, keys, named: options.out !== undefined, made: inForce !== undefined }
+  const packaged = await wantsPackage(wanted)
   const { position } = session.authority.control
   const control = position && { stream: position.stream, seq: position.seq }
-  const target = { plane, kind, id, outDir, control, given }
-  const file = async (key: PublicJwk) => {
-    await fileRecord(session, { kind, id, record: recordWith([key]), reason, version })
-    return key
+  const target = { plane, kind, id, outDir, control, keys, packaged }
+  const file = async (filed: readonly PublicJwk[]) => {
+    await fileRecord(session, { kind, id, record: recordWith([...filed]), reason, version })
+    return filed
   }
-  const key = kind === 'operator' ? await enrolLast(target, file) : await enrolFirst(target, file)
-  return { kind, id, version, kid: thumbprint(key), enrolment: outDir, revokes: await standing(session, kind, id) }
+  const kids = (kind === 'operator' ? await enrolLast(target, file) : await enrolFirst(target, file)).map(thumbprint)
+  const revokes = await standing(session, kind, id)
+  const [kid] = kids
+  return {
+    kind,
+    id,
+    version,
+    ...(kid !== undefined && { kid }),
+    keys: kids,
+    ...(packaged && { enrolment: outDir }),
+    revokes,
+  }
+}
+
+/** Before anything is made. The broker says it again, of what is in force by then. */
+function assertNext({ authority }: CosignedSession, kind: RecordKind, id: string, version: number): void {
+  const next = authority.trust.version(kind, id) + 1
+  if (version !== next) throw new Fault('wrong_version', { message: `The next version is ${next}.` })
 }
 
 interface Target {
@@ -65,32 +93,40 @@ interface Target {
   readonly outDir: string
   /** What the package demands of CONTROL at least. */
   readonly control: Rev | undefined
-  readonly given: PublicJwk | undefined
+  /** Of the record; undefined: the package's own, made where it has none. */
+  readonly keys: readonly PublicJwk[] | undefined
+  readonly packaged: boolean
 }
 
-async function enrolFirst(target: Target, file: (key: PublicJwk) => Promise<PublicJwk>): Promise<PublicJwk> {
-  const { plane, kind, id, outDir, control, given } = target
-  const made = await enrol(plane, {
-    kind,
-    id,
-    outDir,
-    ...(control !== undefined && { control }),
-    ...(given === undefined && { key: 'ES256' as const }),
-  })
-  const key = given ?? made.publicKey
-  if (key === undefined) throw new Fault('internal', { message: 'The enrolment package has no key.' })
-  return file(key)
+type File = (keys: readonly PublicJwk[]) => Promise<readonly PublicJwk[]>
+
+async function enrolFirst(target: Target, file: File): Promise<readonly PublicJwk[]> {
+  const { plane, kind, id, outDir, control, keys, packaged } = target
+  const made = packaged
+    ? await enrol(plane, {
+        kind,
+        id,
+        outDir,
+        ...(control !== undefined && { control }),
+        ...(keys === undefined && { key: 'ES256' as const }),
+      })
+    : undefined
+  if (keys !== undefined) return file(keys)
+  if (made?.publicKey === undefined) throw new Fault('internal', { message: 'The enrolment package has no key.' })
+  return file([made.publicKey])
 }
 
 /** The key is kept before its record is filed, beside where the package will have it. */
-async function enrolLast(target: Target, file: (key: PublicJwk) => Promise<PublicJwk>): Promise<PublicJwk> {
-  const { plane, kind, id, outDir, control, given } = target
+async function enrolLast(target: Target, file: File): Promise<readonly PublicJwk[]> {
+  const { plane, kind, id, outDir, control, packaged } = target
   const files = keyFiles(outDir)
-  const known = given ?? (await publicKeyIn(files.current))
-  const key = await file(known ?? (await nextKey(files, 'ES256')))
+  const keys = await file(target.keys ?? [(await publicKeyIn(files.current)) ?? (await nextKey(files, 'ES256'))])
+  if (!packaged) return keys
   await enrol(plane, { kind, id, outDir, ...(control !== undefined && { control }) })
-  if (known === undefined) await rename(files.next, files.current)
-  return key
+  // Of a rotation that is under way, the next key is not in use yet.
+  if ((await publicKeyIn(files.current)) === undefined && (await publicKeyIn(files.next)) !== undefined)
+    await rename(files.next, files.current)
+  return keys
 }
 
 /** A device has no key and no package: its gateway acts for it. */

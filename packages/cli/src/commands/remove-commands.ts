@@ -15,7 +15,7 @@ interface Options extends SigningOptions {
 const STEPS: Readonly<Record<Identified, string>> = {
   agent: 'It is revoked, its record removed, and its NATS credentials are withdrawn, in this order.',
   gateway:
-    'It is revoked, its record removed, and its NATS credentials are withdrawn, in this order. No device may name it any more.',
+    'It is revoked, its record removed, its NATS credentials are withdrawn and its plan consumer is deleted, in this order. No device may name it any more.',
   device: 'It is revoked, then its record is removed.',
   approver: 'Its record is removed and its NATS credentials are withdrawn. Approvals that were given stand.',
   operator:
@@ -55,7 +55,7 @@ function say({ out }: Invocation, removed: Removed | RemovedOperator, { name }: 
       ? kind === 'device'
         ? []
         : [
-            `  its NATS credentials still work: the context ${name} has no folder of the plane. Where that is: writ credentials revoke ${kind} ${id}`,
+            `  its NATS credentials still work${kind === 'gateway' ? ', and its plan consumer is left' : ''}: the context ${name} has no folder of the plane. Where that is: writ ${kind === 'gateway' ? 'gateway remove' : `credentials revoke ${kind}`} ${id}`,
           ]
       : [`  ${credentials} NATS credentials withdrawn`]
   out.result({ ok: true, ...removed }, [`${kind} ${id} is removed`, ...withdrawn])

@@ -11,6 +11,7 @@ import {
   finishRotation,
   type Rotated,
   type Rotation,
+  rotateAtOnce,
 } from '../identities/rotate-key.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
@@ -83,8 +84,7 @@ async function run(
   if (drop !== undefined) return dropKey(session, rotation, drop)
   const folder = resolve(named ?? identityFolder(context, rotation.kind, rotation.id))
   if (finish === true) return finishRotation(session, rotation, folder)
-  const begun = await beginRotation(session, rotation, folder)
-  return atOnce === true ? { ...begun, ...(await finishRotation(session, rotation, folder)) } : begun
+  return atOnce === true ? rotateAtOnce(session, rotation, folder) : beginRotation(session, rotation, folder)
 }
 
 function say({ out }: Invocation, rotated: Rotated, { finish, atOnce, key }: Options): void {
@@ -94,6 +94,9 @@ function say({ out }: Invocation, rotated: Rotated, { finish, atOnce, key }: Opt
     `${kind} ${id}: version ${version} is in force with ${keys.length === 1 ? 'one key' : `${keys.length} keys`}`,
     ...(added === undefined ? [] : [`  added    ${added}`]),
     ...(dropped === undefined ? [] : [`  dropped  ${dropped}`]),
+    ...(atOnce === true && added === undefined
+      ? ['  the rotation that had begun is finished; no other key was made']
+      : []),
     ...(open ? [`  when the new key is in use: writ ${kind} rotate-key ${id} --finish`] : []),
   ])
 }

@@ -39,6 +39,7 @@ export async function takeUpNext(folder: string, files: KeyFiles): Promise<void>
   await link(files.current, files.old).catch((error: unknown) => {
     if (errnoOf(error) !== 'EEXIST') throw error
   })
+  await syncDirectory(folder)
   await rename(files.next, files.current)
   await syncDirectory(folder)
 }
@@ -55,7 +56,7 @@ export async function currentKey({ current }: KeyFiles): Promise<PublicJwk> {
   return key
 }
 
-async function exists(file: string): Promise<boolean> {
+export function exists(file: string): Promise<boolean> {
   return stat(file).then(
     () => true,
     (error: unknown) => {

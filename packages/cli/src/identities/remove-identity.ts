@@ -1,6 +1,6 @@
 import type { Session } from '@writ/agent-sdk'
 import { Fault } from '@writ/contracts'
-import type { Plane } from '@writ/plane'
+import { connectStore, deleteGatewayConsumer, type Plane } from '@writ/plane'
 import { withAdvice } from '../advice.ts'
 import { fileRecord } from '../operator/file-record.ts'
 import { type Spread, spreadControl } from '../operator/revoke.ts'
@@ -23,11 +23,13 @@ export interface Removed {
   readonly revoked?: Pick<Spread, 'seq' | 'confirmed' | 'gateways' | 'running'>
   /** NATS credentials that were withdrawn; absent where the plane's folder is not at hand, or the kind has none. */
   readonly credentials?: number
+  /** Whether a gateway's plan consumer was deleted now; absent where the plane's folder is not at hand, and of other kinds. */
+  readonly consumer?: boolean
 }
 
 /**
- * Ends an identity: its authority is revoked, its record becomes null, its NATS credentials are withdrawn, in this order, so that it can do less
- * at each step. Run again after an interruption it does what is left.
+ * Ends an identity: its authority is revoked, its record becomes null, its NATS credentials are withdrawn, a gateway's plan consumer is deleted,
+ * in this order, so that it can do less at each step. Run again after an interruption it does what is left.
  */
 export async function removeIdentity(
   session: Session,
@@ -48,12 +50,24 @@ export async function removeIdentity(
     told(`the record is null since version ${version}`)
   }
   const credentials = kind === 'device' || plane === undefined ? undefined : await withdrawCredentials(plane, kind, id)
+  const consumer = kind === 'gateway' && plane !== undefined ? await deleteConsumer(plane, id) : undefined
   return {
     kind,
     id,
     version: trust.version(kind, id),
     ...(revoked !== undefined && { revoked }),
     ...(credentials !== undefined && { credentials }),
+    ...(consumer !== undefined && { consumer }),
+  }
+}
+
+/** What the enrolment made in PLANS, with the same credential: nobody at run time may. */
+async function deleteConsumer(plane: Plane, gatewayId: string): Promise<boolean> {
+  const store = await connectStore(plane)
+  try {
+    return await deleteGatewayConsumer(store, gatewayId)
+  } finally {
+    await store.close()
   }
 }
 

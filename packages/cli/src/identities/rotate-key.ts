@@ -3,7 +3,7 @@ import { Fault, type PublicJwk, type RecordOf } from '@writ/contracts'
 import { algorithmOf, thumbprint } from '@writ/keys'
 import { withAdvice } from '../advice.ts'
 import { fileRecord } from '../operator/file-record.ts'
-import { currentKey, forgetOld, keyFiles, nextKey, publicKeyIn, takeUpNext } from './key-files.ts'
+import { currentKey, forgetOld, type KeyFiles, keyFiles, nextKey, publicKeyIn, takeUpNext } from './key-files.ts'
 import { type EnrolledKind, keysOf, readRecords, recordInForce } from './kinds.ts'
 
 export interface Rotation<K extends EnrolledKind = EnrolledKind> {
@@ -35,7 +35,7 @@ export async function beginRotation(session: Session, rotation: Rotation, folder
   const { record } = recordInForce(session, rotation.kind, rotation.id)
   const current = await currentKey(files)
   assertInForce(record, current, folder)
-  if ((await publicKeyIn(files.next)) === undefined && (await publicKeyIn(files.old)) !== undefined)
+  if ((await stageOf(files, current)) === 'begun')
     throw withAdvice(
       new Fault('replayed', { message: `An earlier rotation in ${folder} is not finished.` }),
       `When the new key is in use: writ ${rotation.kind} rotate-key ${rotation.id} --finish`,
@@ -59,22 +59,55 @@ export async function addKey(session: Session, rotation: Rotation, key: PublicJw
 }
 
 /**
+ * How far the files of a package are. The old key lies beside the current one before the next one takes its place, so that only another old
+ * key says that it did: then the first half is done.
+ */
+async function stageOf(files: KeyFiles, current: PublicJwk): Promise<'none' | 'interrupted' | 'begun'> {
+  const [next, old] = [await publicKeyIn(files.next), await publicKeyIn(files.old)]
+  if (old !== undefined && thumbprint(old) !== thumbprint(current)) return 'begun'
+  return next === undefined && old === undefined ? 'none' : 'interrupted'
+}
+
+/**
  * The second half: puts a record without the old key in force, and only then removes the file that holds it. Throws Fault `malformed` when
- * there is no old key, or it would be the last one.
+ * the first half is not done, or the old key would be the last one.
  */
 export async function finishRotation(session: Session, rotation: Rotation, folder: string): Promise<Rotated> {
+  const { kind, id } = rotation
   const files = keyFiles(folder)
-  const old = await publicKeyIn(files.old)
-  if (old === undefined)
+  const current = await currentKey(files)
+  const stage = await stageOf(files, current)
+  const [old, next] = [await publicKeyIn(files.old), await publicKeyIn(files.next)]
+  if (stage === 'none')
     throw withAdvice(
       new Fault('malformed', { message: `No rotation has begun in ${folder}: it holds no key.old.jwk.` }),
-      `Begin with: writ ${rotation.kind} rotate-key ${rotation.id}; or name a key of the record with --drop KID.`,
+      `Begin with: writ ${kind} rotate-key ${id}; or name a key of the record with --drop KID.`,
+    )
+  if (stage === 'interrupted' || old === undefined)
+    throw withAdvice(
+      new Fault('malformed', {
+        message: `The first half of the rotation in ${folder} was interrupted: key.jwk is the old key.`,
+      }),
+      `Let it do the rest: writ ${kind} rotate-key ${id}`,
+    )
+  if (next !== undefined)
+    throw withAdvice(
+      new Fault('malformed', { message: `${files.next} belongs to no rotation that has begun in ${folder}.` }),
+      'Move that file away if nobody has put it into a record.',
     )
   await readRecords(session)
-  assertInForce(recordInForce(session, rotation.kind, rotation.id).record, await currentKey(files), folder)
+  assertInForce(recordInForce(session, kind, id).record, current, folder)
   const done = await dropKey(session, rotation, thumbprint(old))
   await forgetOld(folder, files)
   return done
+}
+
+/** Both halves. A rotation that has begun already, here or in a try that was interrupted, is finished, and no other begins. */
+export async function rotateAtOnce(session: Session, rotation: Rotation, folder: string): Promise<Rotated> {
+  const files = keyFiles(folder)
+  const begun = (await stageOf(files, await currentKey(files))) === 'begun'
+  const added = begun ? {} : await beginRotation(session, rotation, folder)
+  return { ...added, ...(await finishRotation(session, rotation, folder)) }
 }
 
 /** Puts a record without one of its keys in force. Throws Fault `malformed` when that would be the last one. */

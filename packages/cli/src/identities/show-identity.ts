@@ -46,7 +46,7 @@ export async function filedValues(
   const found = new Map<string, FiledValue>()
   const filter = subjects.registry(kind, id)
   for await (const { data } of bus.read(streamOf(kind), { fromSeq: 1, filter })) {
-    const filed = parsed(data)
+    const filed = parsedValue(data)
     if (filed === undefined || filed.command.claims.kind !== kind || filed.command.claims.id !== id) continue
     found.set(filed.command.jws.digest, filed)
   }
@@ -62,7 +62,8 @@ export function signersOf({ command, cosigns }: FiledValue): readonly string[] {
   return [command.claims.iss, ...cosigns.map(({ claims }) => claims.iss)]
 }
 
-function parsed(data: Uint8Array): FiledValue | undefined {
+/** Undefined where it is no value. Nothing is verified yet. */
+export function parsedValue(data: Uint8Array): FiledValue | undefined {
   try {
     return parseFiledValue(data)
   } catch (error) {
