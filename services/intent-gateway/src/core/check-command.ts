@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import {
   type Authority,
   checkEnvelope,
@@ -66,6 +67,16 @@ function checkNewKey(trust: Authority['trust'], kind: string, id: string, jwk: P
   const another = holder !== undefined && (holder.kind !== kind || holder.id !== id)
   if (another || trust.endorsementsOf(kid).length > 0)
     throw new Fault('replayed', { message: 'A key of the record is registered already.' })
+  checkPoint(jwk)
+}
+
+/** What is no point of its curve is no key, though its members have the right form: nothing could ever be verified with it. */
+function checkPoint(jwk: PublicJwk): void {
+  try {
+    createPublicKey({ key: jwk, format: 'jwk' })
+  } catch (cause) {
+    throw new Fault('malformed', { message: 'A key of the record is not a point of its curve.', cause })
+  }
 }
 
 function checkDevice(trust: Authority['trust'], region: string, { gateway_id, jurisdiction }: DeviceRecord): void {

@@ -1,6 +1,6 @@
 import { verifyPlan } from '@writ/authority'
 import { type Command, commandMessage, type PublicJwk, planMessage, type Token, tokenMessage } from '@writ/contracts'
-import { digestOf, ephemeralSigner, openMessage, signMessage } from '@writ/keys'
+import { digestOf, ephemeralSigner, openMessage, signMessage, thumbprint } from '@writ/keys'
 import { describe, expect, test } from 'vitest'
 import {
   AUDIENCE,
@@ -184,6 +184,14 @@ describe('filing', () => {
     expect(await check(plant, 'gateway', 'g9', { keys: [taken], jurisdiction: REGION })).toBe('replayed')
     expect(await check(plant, 'agent', 'a1', agent([taken, jwk()]))).toBeUndefined()
     expect(await check(plant, 'agent', 'a9', agent([plant.world.services['token-issuer'].jwk]))).toBe('replayed')
+  })
+
+  test('a key that is not a point of its curve is none, and a record that holds one all the same vouches for nothing', async () => {
+    const plant = await createSmallPlant()
+    const flat = { ...ephemeralSigner().jwk, y: 'A'.repeat(43) } as PublicJwk
+    expect(await check(plant, 'agent', 'a9', agent([flat]))).toBe('malformed')
+    const header = Buffer.from(JSON.stringify({ alg: 'ES256', kid: thumbprint(flat), typ: 'x' })).toString('base64url')
+    expect(digestIfSignedBy([flat], Buffer.from(`${header}.e30.${'A'.repeat(86)}`), 1000)).toBeUndefined()
   })
 
   test('a key that a record held before is not registered for another: an operator’s counts in every version', async () => {

@@ -1,4 +1,4 @@
-import type { PublicJwk } from '@writ/contracts'
+import { isFault, type PublicJwk } from '@writ/contracts'
 import { algorithmOf, sha256, thumbprint, verifies } from '@writ/keys'
 
 /**
@@ -13,7 +13,17 @@ export function digestIfSignedBy(keys: readonly PublicJwk[], body: Uint8Array, b
   const key = keys.find((candidate) => thumbprint(candidate) === kid)
   if (key === undefined || algorithmOf(key) !== alg) return undefined
   const input = Buffer.from(`${header}.${payload}`, 'latin1')
-  return verifies(input, Buffer.from(signature, 'base64url'), key) ? sha256(input) : undefined
+  return isBy(key, input, Buffer.from(signature, 'base64url')) ? sha256(input) : undefined
+}
+
+/** Also no for a key in a record that is not a point of its curve. */
+function isBy(key: PublicJwk, input: Buffer, signature: Buffer): boolean {
+  try {
+    return verifies(input, signature, key)
+  } catch (error) {
+    if (isFault(error)) return false
+    throw error
+  }
 }
 
 function headerOf(segment: string): { readonly alg?: unknown; readonly kid?: unknown } {
