@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AuditSource } from '@writ/audit'
 import type { Bus, Consuming } from '@writ/bus'
@@ -60,6 +61,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 async function start(options: GatewayOptions, teardown: Teardown): Promise<Gateway> {
   const { log = silentLog, clock = systemClock } = options
   const stopping = new AbortController()
+  // Everything in hand listens to it.
+  setMaxListeners(0, stopping.signal)
   const running: RunningSteps = new RunningSteps(() => void announcer.announce())
   let audit: GatewayAudit | undefined
   const ground = await openGround(options, teardown, log, (step, guard) => {

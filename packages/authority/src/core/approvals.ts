@@ -1,4 +1,11 @@
-import { type approvalMessage, type decisionMessage, Fault, type Floor, type Obligations } from '@writ/contracts'
+import {
+  APPROVAL_SECONDS_MAX,
+  type approvalMessage,
+  type decisionMessage,
+  Fault,
+  type Floor,
+  type Obligations,
+} from '@writ/contracts'
 import { checkAudience, jsonSha256 } from '@writ/keys'
 import type { FiledRecord } from './filed-record.ts'
 import type { Verified } from './verify.ts'
@@ -30,7 +37,7 @@ export function approvalDemands(obligations: Obligations, floors: readonly Floor
 /**
  * One approval: role, user, digests, times, verdict (CONTRACT section 6). Times are compared with the decision that was shown
  * and, where it is there, with the final decision's `iat`.
- * Throws Fault `not_an_approver`, `self_approval`, `chain_broken`, `approval_expired`, `approval_rejected`.
+ * Throws Fault `wrong_audience`, `lifetime_too_long`, `not_an_approver`, `self_approval`, `chain_broken`, `approval_expired`, `approval_rejected`.
  */
 export function checkApproval(
   { approval, approver }: SignedApproval,
@@ -40,6 +47,8 @@ export function checkApproval(
 ): void {
   const { claims } = approval
   checkAudience(claims, about.audience)
+  if (claims.exp - claims.iat > APPROVAL_SECONDS_MAX)
+    throw new Fault('lifetime_too_long', { message: 'The approval lives too long.' })
   if (!demands.some(({ roles }) => roles.some((role) => approver.record.roles.includes(role)))) {
     throw new Fault('not_an_approver', { message: 'The approver has none of the roles that may approve this.' })
   }

@@ -1,4 +1,5 @@
 import { type attestationMessage, Fault, type Floor, type Obligations } from '@writ/contracts'
+import { checkTimes } from '@writ/keys'
 import type { Verified } from './verify.ts'
 
 export interface AttestationDemand {
@@ -14,7 +15,7 @@ export function attestationDemands(obligations: Obligations, floors: readonly Fl
 
 /**
  * Every demand is met by a result about the agent whose key signed the intent, good and fresh at `atSeconds` (the token's `iat`).
- * Throws Fault `attestation_required`, `attestation_failed`, `attestation_stale`.
+ * None is from later than that. Throws Fault `not_yet_valid`, `attestation_required`, `attestation_failed`, `attestation_stale`.
  */
 export function checkAttestations(
   results: readonly Verified<typeof attestationMessage>[],
@@ -22,6 +23,7 @@ export function checkAttestations(
   agent: { readonly id: string; readonly kid: string },
   atSeconds: number,
 ): void {
+  for (const { claims } of results) checkTimes({ iat: claims.iat }, atSeconds)
   const about = results.filter(({ claims }) => claims.sub === `agent/${agent.id}`)
   for (const { profile, max_age_s } of demands) {
     if (about.length === 0) throw new Fault('attestation_required', { message: 'The agent’s host must be attested.' })

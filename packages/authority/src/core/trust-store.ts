@@ -137,31 +137,40 @@ export class TrustStore {
     return best
   }
 
-  /** Whether operators' signatures hold up a value; also one that is not filed here, as in a plan. */
+  /** Whether operators’ signatures hold up a value; also one that is not filed here, as in a plan. */
   isValid(filed: FiledValue): boolean {
-    const { kind, aud } = filed.command.claims
-    if (aud !== this.audience) return false
-    const root = kind === 'operator'
-    if (!this.#operatorSigned(filed.command, root)) return false
-    if (filed.cosigns.some((cosign) => cosign.claims.aud !== this.audience || !this.#operatorSigned(cosign, root)))
-      return false
-    return filed.cosigns.length > 0 || !this.#trust.two_person.includes(kind)
+    return this.refusalOf(filed) === undefined
   }
 
-  #operatorSigned(
-    line: { readonly jws: UnverifiedJws; readonly claims: { readonly iss: string } },
-    root: boolean,
-  ): boolean {
-    const { kid } = line.jws
-    if (this.#control.keyWasRevoked(kid)) return false
-    const key = root ? this.#pinnedKey(line.claims.iss, kid) : this.operatorKey(line.claims.iss, kid)
-    if (key === undefined) return false
-    let ok = this.#verified.get(line.jws)
-    if (ok === undefined) {
-      ok = signatureHolds(line.jws, key)
-      this.#verified.set(line.jws, ok)
+  /** Why not: `unknown_key`, `bad_signature`, `wrong_audience`, or `chain_broken` where another operator’s word is missing. */
+  refusalOf(filed: FiledValue): Fault | undefined {
+    const { kind } = filed.command.claims
+    for (const line of [filed.command, ...filed.cosigns]) {
+      const refusal = this.#lineRefusal(line, kind === 'operator')
+      if (refusal !== undefined) return refusal
     }
-    return ok
+    return filed.cosigns.length === 0 && this.#trust.two_person.includes(kind)
+      ? new Fault('chain_broken', { message: 'A record of this kind needs a second operator’s word.' })
+      : undefined
+  }
+
+  #lineRefusal(
+    { jws, claims }: { readonly jws: UnverifiedJws; readonly claims: { readonly iss: string; readonly aud: string } },
+    root: boolean,
+  ): Fault | undefined {
+    const { kid } = jws
+    const key = root ? this.#pinnedKey(claims.iss, kid) : this.operatorKey(claims.iss, kid)
+    if (key === undefined || this.#control.keyWasRevoked(kid))
+      return new Fault('unknown_key', { message: 'A record is not held up by an operator’s key.' })
+    let ok = this.#verified.get(jws)
+    if (ok === undefined) {
+      ok = signatureHolds(jws, key)
+      this.#verified.set(jws, ok)
+    }
+    if (!ok) return new Fault('bad_signature', { message: 'The signature of a record does not verify.' })
+    return claims.aud === this.audience
+      ? undefined
+      : new Fault('wrong_audience', { message: 'A record is for another audience.' })
   }
 
   isPinned(operatorId: string): boolean {

@@ -20,6 +20,9 @@ import { checkCeilings, type RoutedDevice } from './ceilings.ts'
 import type { FiledRecord } from './filed-record.ts'
 import { checkEnvelope, type Verified, verifyService, verifyWithKeys } from './verify.ts'
 
+/** A decision that nothing is waited for under (CONTRACT "Decision"). */
+const DECISION_SECONDS_MAX = 60
+
 /** The exact signed messages between an intent and its token. */
 export interface ChainMessages {
   readonly intent: string
@@ -47,6 +50,8 @@ export interface VerifiedIntent {
 export interface VerifiedChain extends VerifiedIntent {
   readonly decision: Verified<typeof decisionMessage>
   readonly earlier: readonly Verified<typeof decisionMessage>[]
+  /** The one that the decision is under. */
+  readonly policy: FiledRecord<'policy'>
   readonly approvals: readonly SignedApproval[]
   readonly attestations: readonly Verified<typeof attestationMessage>[]
 }
@@ -105,10 +110,7 @@ export function verifyChain(
   return { ...verified, ...decisions, approvals, attestations }
 }
 
-interface Decisions {
-  readonly decision: Verified<typeof decisionMessage>
-  readonly earlier: readonly Verified<typeof decisionMessage>[]
-}
+type Decisions = Pick<VerifiedChain, 'decision' | 'earlier' | 'policy'>
 
 function verifyDecisions(
   authority: Authority,
@@ -119,6 +121,7 @@ function verifyDecisions(
 ): Decisions {
   const [decision, ...earlier] = [messages.decision, ...messages.earlier].map((body) => {
     const opened = verifyService(authority, 'policy-evaluator', openMessage(decisionMessage, body))
+    checkLifetime(opened)
     if (opened.claims.intent_digest !== intent.jws.digest) throw broken('A decision is about another intent.')
     return opened
   }) as [Verified<typeof decisionMessage>, ...Verified<typeof decisionMessage>[]]
@@ -139,7 +142,20 @@ function verifyDecisions(
   if (policy?.version !== claims.policy.version || policy.record.bundle_sha256 !== claims.policy.bundle_sha256) {
     throw broken('The decision is under another policy than the active one.')
   }
-  return { decision, earlier }
+  return { decision, earlier, policy }
+}
+
+/** How long a decision may be used: an answer for a moment; while something is waited for, as long as it itself says. */
+function checkLifetime({ claims }: Verified<typeof decisionMessage>): void {
+  const { outcome, obligations, iat, exp } = claims
+  const waits =
+    outcome === 'needs_approval'
+      ? obligations.approvals?.expires_s
+      : outcome === 'needs_attestation'
+        ? obligations.attestation?.expires_s
+        : undefined
+  if (exp - iat > (waits ?? DECISION_SECONDS_MAX))
+    throw new Fault('lifetime_too_long', { message: 'A decision lives longer than it may.' })
 }
 
 function floorsOf({ intent, devices }: VerifiedIntent) {

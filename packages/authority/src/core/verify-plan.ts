@@ -72,8 +72,8 @@ export function verifyToken(
   const token = verifyService(authority, 'token-issuer', openMessage(tokenMessage, body))
   const { claims } = token
   if (claims.aud !== gatewayId) throw new Fault('wrong_gateway', { message: 'The token is for another gateway.' })
+  checkTimes({ iat: Math.max(claims.iat, claims.nbf) }, nowSeconds)
   if (nowSeconds >= claims.exp) throw new Fault('token_expired', { message: 'The token has expired.' })
-  checkTimes({ iat: Math.max(claims.iat, claims.nbf), exp: claims.exp }, nowSeconds)
   checkTimes(claims, nowSeconds, tokenMessage)
   return token
 }
@@ -100,8 +100,8 @@ function withSigners(
 
 function verifyRecord(authority: Authority, filed: FiledValue): FiledRecord {
   const { kind, id, version, record } = filed.command.claims
-  if (!authority.trust.isValid(filed))
-    throw new Fault('unknown_key', { message: 'A record is not held up by operators’ signatures.' })
+  const refusal = authority.trust.refusalOf(filed)
+  if (refusal !== undefined) throw refusal
   if (record === null) throw new Fault('chain_broken', { message: 'A record of the plan was removed.' })
   return { kind, id, version, record, digest: filed.command.jws.digest, value: filed.value }
 }
@@ -130,8 +130,10 @@ function checkFit(
   if (t.cnf.jkt !== gateway.kid) throw new Fault('constraint_failed', { message: 'The token is bound to another key.' })
   const { obligations } = chain.decision.claims
   const groups = [...new Set(chain.devices.map(({ record }) => record.group))]
-  const used = [chain.agent, ...chain.devices, ...chain.approvals.map(({ approver }) => approver)].map(
-    ({ digest }) => digest,
+  const used = new Set(
+    [chain.agent, ...chain.devices, ...chain.approvals.map(({ approver }) => approver), chain.policy].map(
+      ({ digest }) => digest,
+    ),
   )
   const named = new Set(chain.decision.claims.records)
   const fits =
@@ -150,9 +152,8 @@ function checkFit(
       t.records,
       records.map(({ digest }) => digest),
     ) &&
-    records.every(({ digest, kind }) => named.has(digest) && (kind === 'policy' || used.includes(digest))) &&
-    records.length ===
-      new Set([...used, ...records.filter(({ kind }) => kind === 'policy').map(({ digest }) => digest)]).size
+    records.every(({ digest }) => named.has(digest) && used.has(digest)) &&
+    records.length === used.size
   if (!fits) throw new Fault('chain_broken', { message: 'A link of the chain does not fit its neighbour.' })
   const steps = stepsFor(intent, gateway.id, chain.devices)
   const exact =
