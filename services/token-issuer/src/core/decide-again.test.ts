@@ -1,6 +1,12 @@
 import { digestOf, ephemeralSigner } from '@writ/keys'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { createSmallPlant, decisionOf, nowSeconds, type SmallPlant } from '../../../../test/support/world.ts'
+import {
+  createSmallPlant,
+  decisionOf,
+  nowSeconds,
+  OBLIGATIONS,
+  type SmallPlant,
+} from '../../../../test/support/world.ts'
 import { ALLOW, type Asked, always, asked, codeOf, DENY } from '../testing/decisions.ts'
 import { decideAgain } from './decide-again.ts'
 
@@ -81,7 +87,9 @@ describe('G3, G12: an old intent that is decided anew', () => {
     const kid = plant.world.services['policy-evaluator'].kid
     plant.authority.trust.apply({ kind: 'key', id: kid, data: Buffer.from(endorsement) })
     const old = await asked(plant, { intent: { jti: 'old', iat, exp: iat + 60 }, decision: { iat, exp: iat + 60 } })
-    const wait = { outcome: 'needs_attestation', exp: iat + 86_400 } as const
+    const attestation = { profile: 'agent-host', max_age_s: 60, expires_s: 86_400 }
+    const obligations = { ...OBLIGATIONS, attestation }
+    const wait = { outcome: 'needs_attestation', exp: iat + 86_400, obligations } as const
     const first = await decisionOf(plant, old.intent, { iat, exp: iat + 60, ...(waits && wait) })
     const request = await asked(plant, {
       intent: { jti: 'old', iat, exp: iat + 60 },
