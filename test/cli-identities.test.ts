@@ -1,11 +1,21 @@
-import { copyFile, link, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { openSession, type Session } from '@writ/agent-sdk'
 import { commandMessage } from '@writ/contracts'
-import { generateJwk, openMessage, publicJwk, readKeyFile, thumbprint, writeKeyFile } from '@writ/keys'
+import {
+  ephemeralSigner,
+  generateJwk,
+  openMessage,
+  publicJwk,
+  readKeyFile,
+  signMessage,
+  thumbprint,
+  writeKeyFile,
+} from '@writ/keys'
 import { connectStore } from '@writ/plane'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { removeOperator } from '../packages/cli/src/identities/remove-operator.ts'
 import { fileRecord } from '../packages/cli/src/operator/file-record.ts'
 import { type CliStage, REGION, startCliStage } from './support/cli-stage.ts'
@@ -259,20 +269,115 @@ describe('writ operator remove', () => {
 
 /** The session, but something happens right before it first removes a record, or first publishes a control message. */
 function interrupted(session: Session, happens: Record<'removal' | 'control', () => Promise<void>>): Session {
-  const once = (what: 'removal' | 'control') => {
-    const first = happens[what]
+  const first = (what: 'removal' | 'control') => {
+    const run = happens[what]
     happens[what] = async () => undefined
-    return first()
+    return run()
   }
   const { bus, subjects, id } = session
   const request: Session['bus']['request'] = async (subject, body, options) => {
     const [line = ''] = subject === subjects.command(id) ? String(body).split('\n') : []
-    if (line !== '' && openMessage(commandMessage, Buffer.from(line)).claims.record === null) await once('removal')
+    if (line !== '' && openMessage(commandMessage, Buffer.from(line)).claims.record === null) await first('removal')
     return bus.request(subject, body, options)
   }
   const store: Session['bus']['store'] = async (subject, body, options) => {
-    if (subject === subjects.control(id)) await once('control')
+    if (subject === subjects.control(id)) await first('control')
     return bus.store(subject, body, options)
   }
   return { ...session, bus: { ...bus, request, store } }
 }
+
+describe('writ cosign', () => {
+  /** A command that waits for its second signature; a process of its own, as on another machine. */
+  async function waiting(id: string, file: string) {
+    const { home, start, dir } = stage
+    const child = start('--home', home, 'agent', 'create', id, ...CEILING, '--out', dir(id), '--cosign-request', file)
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => said.push(text))
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => said.push(text))
+    const said: string[] = []
+    await vi.waitFor(() => stat(file), { timeout: 20_000 })
+    return {
+      /** Its exit code and document. */
+      end: async (): Promise<[number | null, unknown]> => {
+        if (child.exitCode === null) await once(child, 'close')
+        return [child.exitCode, JSON.parse(said.join(''))]
+      },
+    }
+  }
+
+  test('shows a command of another machine’s operator, signs it only when told to, and it is filed with both', async () => {
+    const { dir, home, json } = stage
+    expect(await json('operator', 'create', 'second', '--user', 'u-sue', '--out', dir('second'))).toMatchObject({
+      code: 0,
+    })
+    const file = join(home, 'two.command')
+    const first = await waiting('two-1', file)
+    const [there, as] = [join(home, 'there.command'), ['--as', dir('second')]]
+    await copyFile(file, there)
+    expect(await json('cosign', there, ...as)).toMatchObject({
+      code: 0,
+      value: {
+        command: { iss: 'root', kind: 'agent', id: 'two-1', version: 1, record: { users: ['u-bo'] } },
+        in_force: null,
+      },
+    })
+    await expect(stat(`${there}.signed`)).rejects.toMatchObject({ code: 'ENOENT' })
+    expect(await json('cosign', there, '--sign')).toMatchObject({ code: 3, value: { code: 'self_approval' } })
+    expect(await json('agent', 'show', 'two-1')).toMatchObject({ code: 3 })
+
+    expect(await json('cosign', there, '--sign', ...as)).toMatchObject({
+      code: 0,
+      value: { signed: `${there}.signed` },
+    })
+    await copyFile(`${there}.signed`, `${file}.signed`)
+    expect(await first.end()).toMatchObject([0, { ok: true, id: 'two-1', version: 1 }])
+    expect(await json('agent', 'show', 'two-1')).toMatchObject({
+      value: { history: [{ version: 1, signed_by: ['root', 'second'], valid: true }] },
+    })
+    expect((await names(home)).filter((name) => name.startsWith('two.command'))).toEqual([])
+
+    // The command was filed: there is nothing left to sign in it.
+    expect(await json('cosign', there, '--sign', ...as)).toMatchObject({ code: 3, value: { code: 'wrong_version' } })
+    // A signature under another command is waited past, and what is no signature too.
+    const second = await waiting('two-2', file)
+    await copyFile(`${there}.signed`, `${file}.signed`)
+    const other = join(home, 'other.command')
+    await copyFile(file, other)
+    expect(await json('cosign', other, '--sign', ...as)).toMatchObject({ code: 0 })
+    await writeFile(`${file}.signed`, 'half of a si')
+    await copyFile(`${other}.signed`, `${file}.signed`)
+    expect(await second.end()).toMatchObject([0, { ok: true, id: 'two-2' }])
+  })
+
+  test('signs nothing that was changed, is no command, or is nobody’s', async () => {
+    const { dir, home, json, stack } = stage
+    const file = join(home, 'bad.command')
+    const now = Math.floor(Date.now() / 1000)
+    const claims = {
+      iss: 'root',
+      aud: stack.operator.authority.audience,
+      iat: now,
+      exp: now + 300,
+      jti: 'j-1',
+      kind: 'agent' as const,
+      id: 'bad-1',
+      version: 1,
+      record: null,
+      reason: 'x',
+    }
+    const forged = await signMessage(ephemeralSigner(), commandMessage, claims)
+    const old = { ...claims, iat: now - 600, exp: now - 300 }
+    for (const [text, code] of [
+      [forged, 'unknown_key'],
+      [await signMessage(stack.operator.signer, commandMessage, old), 'expired'],
+      ['no command', 'malformed'],
+    ] as const) {
+      await writeFile(file, `${text}\n`)
+      expect(await json('cosign', file, '--sign', '--as', dir('second')), code).toMatchObject({
+        code: 3,
+        value: { code },
+      })
+      await expect(stat(`${file}.signed`)).rejects.toMatchObject({ code: 'ENOENT' })
+    }
+  })
+})

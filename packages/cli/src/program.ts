@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { addAuditCommands } from './commands/audit-commands.ts'
 import { addCompletionCommand } from './commands/completion-commands.ts'
 import { addContextCommands } from './commands/context-commands.ts'
+import { addCosignCommand } from './commands/cosign-commands.ts'
 import { addCredentialsCommands } from './commands/credentials-commands.ts'
 import { addDoctorCommands } from './commands/doctor-commands.ts'
 import { addIdentityCommands } from './commands/identity-commands.ts'
@@ -23,6 +24,7 @@ const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addIdentityCommands,
   addRevocationCommands,
   addCredentialsCommands,
+  addCosignCommand,
   addIntentCommands,
   addTokenCommands,
   addPolicyCommands,

@@ -28,15 +28,21 @@ function common(command: Command, packaged: boolean): Command {
   return command
 }
 
-function optionsFor(id: unknown, { out, key, version, reason, as, cosign }: Common): CreateOptions {
+function optionsFor(
+  { out: { note } }: Invocation,
+  id: unknown,
+  { out, key, version, reason, as, cosign, cosignRequest }: Common,
+): CreateOptions {
   return {
     id: String(id),
     version,
     reason,
+    told: note,
     ...(out !== undefined && { out }),
     ...(key !== undefined && { key }),
     ...(as !== undefined && { as }),
     ...(cosign !== undefined && { cosign }),
+    ...(cosignRequest !== undefined && { cosignRequest }),
   }
 }
 
@@ -84,7 +90,7 @@ export function addCreateAgent(group: Command, act: Act): void {
 async function createAgent(invocation: Invocation, id: unknown, options: AgentOptions): Promise<void> {
   const { users, actions, groups, unfinishedMax, perMinuteMax } = options
   const context = await invocation.context()
-  const created = await createIdentity(context, 'agent', optionsFor(id, options), (keys) => ({
+  const created = await createIdentity(context, 'agent', optionsFor(invocation, id, options), (keys) => ({
     keys,
     users,
     actions,
@@ -107,7 +113,10 @@ export function addCreateGateway(group: Command, act: Act): void {
 async function createGateway(invocation: Invocation, id: unknown, options: GatewayOptions): Promise<void> {
   const context = await invocation.context()
   const { jurisdiction } = options
-  say(invocation, await createIdentity(context, 'gateway', optionsFor(id, options), (keys) => ({ keys, jurisdiction })))
+  say(
+    invocation,
+    await createIdentity(context, 'gateway', optionsFor(invocation, id, options), (keys) => ({ keys, jurisdiction })),
+  )
 }
 
 interface DeviceOptions extends Common {
@@ -145,7 +154,7 @@ async function fileDevice(invocation: Invocation, id: unknown, options: DeviceOp
     actions,
     ...(floors !== undefined && { floors: await readFloors(floors) }),
   }
-  say(invocation, await createDevice(await invocation.context(), optionsFor(id, options), record))
+  say(invocation, await createDevice(await invocation.context(), optionsFor(invocation, id, options), record))
 }
 
 async function readFloors(path: string): Promise<NonNullable<DeviceRecord['floors']>> {
@@ -169,7 +178,10 @@ export function addCreateApprover(group: Command, act: Act): void {
 async function createApprover(invocation: Invocation, id: unknown, options: ApproverOptions): Promise<void> {
   const context = await invocation.context()
   const { user, roles } = options
-  say(invocation, await createIdentity(context, 'approver', optionsFor(id, options), (keys) => ({ keys, user, roles })))
+  say(
+    invocation,
+    await createIdentity(context, 'approver', optionsFor(invocation, id, options), (keys) => ({ keys, user, roles })),
+  )
 }
 
 type OperatorOptions = Common & { readonly user: string }
@@ -184,5 +196,8 @@ export function addCreateOperator(group: Command, act: Act): void {
 async function createOperator(invocation: Invocation, id: unknown, options: OperatorOptions): Promise<void> {
   const context = await invocation.context()
   const { user } = options
-  say(invocation, await createIdentity(context, 'operator', optionsFor(id, options), (keys) => ({ keys, user })))
+  say(
+    invocation,
+    await createIdentity(context, 'operator', optionsFor(invocation, id, options), (keys) => ({ keys, user })),
+  )
 }

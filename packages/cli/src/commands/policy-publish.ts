@@ -28,7 +28,7 @@ export async function publishPolicy(
 ): Promise<void> {
   const { out, fail } = invocation
   const context = await invocation.context()
-  await using session = await signedSession(context, options)
+  await using session = await signedSession(context, { ...options, told: invocation.out.note })
   const inForce = await policyInForce(session)
   const source = await openSource(invocation, path, inForce.policy?.evaluator)
   for (const line of linesOfTests(source)) out.note(line)

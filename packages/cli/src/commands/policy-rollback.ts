@@ -19,7 +19,7 @@ export async function rollBackPolicy(
   options: RollbackOptions,
 ): Promise<void> {
   const context = await invocation.context()
-  await using session = await signedSession(context, options)
+  await using session = await signedSession(context, { ...options, told: invocation.out.note })
   const history = await policyHistory(session)
   const { version: earlier, record } = choose(history, wanted)
   await publishedBundle(session, record.bundle_sha256)

@@ -38,7 +38,7 @@ export function addRemoveCommand(group: Command, act: Act, kind: Identified): vo
 async function remove(invocation: Invocation, kind: Identified, id: string, options: Options): Promise<void> {
   const context = await invocation.context()
   const plane = context.local === undefined ? undefined : await planeOf(context)
-  await using session = await signedSession(context, options)
+  await using session = await signedSession(context, { ...options, told: invocation.out.note })
   const told = (what: string): void => invocation.out.note(`  ${what}`)
   const { reason, revoke = true } = options
   const removed =

@@ -69,7 +69,7 @@ async function rotate(invocation: Invocation, kind: EnrolledKind, id: string, op
   if (chosen.length > 1)
     throw new Fault('malformed', { message: '--finish, --at-once, --key and --drop are said one at a time.' })
   const context = await invocation.context()
-  await using session = await signedSession(context, options)
+  await using session = await signedSession(context, { ...options, told: invocation.out.note })
   const rotation = { kind, id, reason: options.reason }
   say(invocation, await run(session, rotation, options, context), options)
 }

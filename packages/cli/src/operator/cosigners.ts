@@ -3,11 +3,19 @@ import { readEnrolment, type Session } from '@writ/agent-sdk'
 import { cosignMessage, Fault } from '@writ/contracts'
 import { readKeyFile, type Signer, signerOf, signMessage } from '@writ/keys'
 
-/** Another operator, whose signature kinds of `trust.two_person` need under a command. */
-export interface Cosigner {
-  readonly id: string
-  readonly signer: Signer
+/** A command that waits for another operator's signature. */
+export interface CommandToSign {
+  /** As it is signed: a compact JWS. */
+  readonly compact: string
+  readonly digest: string
+  readonly aud: string
+  /** NumericDate. */
+  readonly iat: number
+  readonly exp: number
 }
+
+/** Gets another operator's line under a command, which kinds of `trust.two_person` need. */
+export type Cosigner = (command: CommandToSign) => Promise<string>
 
 /** A session whose commands other operators sign too. */
 export interface CosignedSession extends Session {
@@ -19,13 +27,14 @@ export async function readCosigner(folder: string): Promise<Cosigner> {
   const { kind, id } = await readEnrolment(folder)
   if (kind !== 'operator')
     throw new Fault('wrong_role', { message: `Operators sign commands, and ${folder} is ${kind} ${id}’s.` })
-  return { id, signer: signerOf(await readKeyFile(join(folder, 'key.jwk'))) }
+  const signer = signerOf(await readKeyFile(join(folder, 'key.jwk')))
+  return (command) => cosign({ id, signer }, command)
 }
 
 /** Another operator's line under a command, valid as long as the command. */
 export function cosign(
-  { id, signer }: Cosigner,
-  command: { readonly digest: string; readonly aud: string; readonly iat: number; readonly exp: number },
+  { id, signer }: { readonly id: string; readonly signer: Signer },
+  command: Omit<CommandToSign, 'compact'>,
 ): Promise<string> {
   const { digest, aud, iat, exp } = command
   return signMessage(signer, cosignMessage, { iss: id, aud, iat, exp, command_digest: digest })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ask } from '@writ/agent-sdk'
 import { type Command, commandMessage, Fault, type RecordKind, type RecordOf, resultMessage } from '@writ/contracts'
 import { canonicalJson, digestOf, signMessage } from '@writ/keys'
-import { type CosignedSession, cosign } from './cosigners.ts'
+import type { CosignedSession } from './cosigners.ts'
 
 export interface Filing<K extends RecordKind = RecordKind> {
   readonly kind: K
@@ -55,8 +55,9 @@ export async function fileRecord<K extends RecordKind>(
 /** The command and, a line each, what other operators sign under it. */
 async function signedBody({ signer, cosigners = [] }: CosignedSession, claims: Command): Promise<string> {
   const command = await signMessage(signer, commandMessage, claims)
-  const about = { ...claims, digest: digestOf(command) }
-  return [command, ...(await Promise.all(cosigners.map((cosigner) => cosign(cosigner, about))))].join('\n')
+  const { aud, iat, exp } = claims
+  const about = { compact: command, digest: digestOf(command), aud, iat, exp }
+  return [command, ...(await Promise.all(cosigners.map((cosigner) => cosigner(about))))].join('\n')
 }
 
 /**
