@@ -1,4 +1,4 @@
-import { nodeHash, sameHash } from './merkle.ts'
+import { HASH_BYTES, nodeHash, sameHash } from './merkle.ts'
 
 /** Leaves `start` (inclusive) to `end` (exclusive). */
 export interface LeafRange {
@@ -71,7 +71,7 @@ export interface Inclusion {
 
 /** RFC 9162 section 2.1.3.2. */
 export function verifyInclusion({ index, size, leaf, proof, root }: Inclusion): boolean {
-  if (!isSize(size) || !isSize(index) || index >= size) return false
+  if (!isSize(size) || !isSize(index) || index >= size || !areHashes([leaf, ...proof])) return false
   let [fn, sn, r] = [index, size - 1, leaf]
   for (const p of proof) {
     if (sn === 0) return false
@@ -93,7 +93,7 @@ export interface Consistency {
 
 /** RFC 9162 section 2.1.4.2. The empty tree is the beginning of every tree, with an empty proof; its root is the caller's to check. */
 export function verifyConsistency({ older, olderRoot, size, root, proof }: Consistency): boolean {
-  if (!isSize(size) || !isSize(older) || older > size) return false
+  if (!isSize(size) || !isSize(older) || older > size || !areHashes([olderRoot, ...proof])) return false
   if (older === size) return proof.length === 0 && sameHash(olderRoot, root)
   if (older === 0) return proof.length === 0
   const [first, ...rest] = isPowerOfTwo(older) ? [olderRoot, ...proof] : proof
@@ -122,6 +122,8 @@ function climb(fn: number, sn: number): { readonly onRight: boolean; readonly fn
 // Sizes are at most 2^53, so bit operators (32 bits) must not be used on them.
 const half = (n: number): number => Math.floor(n / 2)
 const isSize = (n: number): boolean => Number.isSafeInteger(n) && n >= 0
+/** Anything shorter would be filled up with whatever lies in memory. */
+const areHashes = (hashes: readonly Uint8Array[]): boolean => hashes.every(({ length }) => length === HASH_BYTES)
 
 function isPowerOfTwo(n: number): boolean {
   return n === 1 || splitOf(n) * 2 === n

@@ -24,6 +24,7 @@ import {
   subjectKeys,
   TestSource,
   vkeys,
+  withdrawal,
 } from '../testing/plant-log.ts'
 import { directoryReader } from '../verify/log-reader.ts'
 import { EvidenceLog, type EvidenceOptions } from './evidence-log.ts'
@@ -188,6 +189,27 @@ describe('says of an entry that it is not verified', () => {
     await seal(dir, opening, [[started, ...many], messages, [dropped], [late]])
     const log = await open()
     expect(verdicts([await log.entry(log.newest.size - 1)])).toEqual(['key_expired'])
+  })
+
+  test('that decides something under a key that was revoked before, wherever in the log it is looked at from', async () => {
+    const { kid } = keys.services['policy-evaluator']
+    const made = await make({}, async ({ sources, intentDigest }) => {
+      const revoke = await withdrawal(7, { command: 'revoke', scope: 'key', id: kid })
+      const lie = auditEvent('policy.decided', { intent_digest: intentDigest }, 'succeeded')
+      const evaluator = sources['policy-evaluator'] as TestSource
+      return [
+        await (sources['intent-gateway'] as TestSource).message('revoked', START + 60, [revoke]),
+        await evaluator.message('late', START + 100, [lie]),
+        ...(await heartbeats(evaluator, 1, START + 101)),
+      ]
+    })
+    const log = await open()
+    for (const { index, message } of await all(log)) {
+      const found = verdicts([await (await open()).entry(index)])
+      const isLate = message?.source.startsWith('policy-evaluator') === true && message.iat === START + 100
+      expect([index, found]).toEqual([index, isLate ? ['key_expired'] : []])
+    }
+    expect(await storyOf(log, made.intentDigest)).toMatchObject({ verified: false, decisions: [{ outcome: 'allow' }] })
   })
 
   test('and what such an entry says enters no story', async () => {

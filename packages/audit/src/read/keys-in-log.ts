@@ -1,6 +1,8 @@
 import {
   type AuditEvent,
+  type Control,
   commandMessage,
+  controlMessage,
   cosignMessage,
   isFault,
   keyMessage,
@@ -13,6 +15,7 @@ import { checkDocument, type SubjectKeyOf } from '../verify/check-document.ts'
 import { type FoundKey, KeyRing, type Pins } from '../verify/key-ring.ts'
 import { keysOf, misfit } from '../verify/misfit.ts'
 import { type OpenedEntry, openEntry } from '../verify/open-entry.ts'
+import { RevokedKeys } from '../verify/revoked-keys.ts'
 import { type Glimpse, glance } from './glance.ts'
 import type { SignedLog } from './signed-log.ts'
 
@@ -42,6 +45,10 @@ export class KeysInLog {
   readonly #options: KeysInLogOptions
   /** What kind of record each command files, by its digest. */
   readonly #kinds = new Map<string, string>()
+  /** What was withdrawn, in the order of the log. */
+  readonly #controls: { readonly place: Place; readonly event: AuditEvent; readonly control: Control | undefined }[] =
+    []
+  #revoked: RevokedKeys | undefined
   /** Where records are told of by or for somebody whose key is not known yet. */
   #waiting: Place[] = []
   #exhausted = false
@@ -113,8 +120,8 @@ export class KeysInLog {
   async learn(place: Place, entry: Uint8Array, seen: Glimpse | undefined = glance(entry)): Promise<void> {
     for (const { documents } of seen?.events ?? [])
       for (const { typ, jws } of documents) if (typ === keyMessage.typ && jws !== undefined) this.#endorse(jws)
-    if (seen?.events.some(({ type }) => type === 'record.filed') !== true) return
-    if ((await this.#learnRecords(entry)) === 'later') this.#waiting.push(place)
+    if (seen?.events.some(({ type }) => type === 'record.filed' || type === 'control.applied') !== true) return
+    if ((await this.#learnSaid(place, entry)) === 'later') this.#waiting.push(place)
   }
 
   /** Looks again at records whose teller or signer was not known, round after round while that makes more of them known. */
@@ -125,7 +132,7 @@ export class KeysInLog {
       this.#waiting = []
       for (const place of again) {
         const entry = await this.#options.logs[place.log]?.entryAt(place.index)
-        if (entry !== undefined && (await this.#learnRecords(entry)) === 'later') this.#waiting.push(place)
+        if (entry !== undefined && (await this.#learnSaid(place, entry)) === 'later') this.#waiting.push(place)
       }
     }
   }
@@ -155,7 +162,7 @@ export class KeysInLog {
     }
   }
 
-  async #learnRecords(entry: Uint8Array): Promise<'done' | 'later'> {
+  async #learnSaid(place: Place, entry: Uint8Array): Promise<'done' | 'later'> {
     const opened = openEntry(entry, this.#options.region)
     if (opened?.role !== 'intent-gateway') return 'done'
     const key = this.keyOf(opened)
@@ -163,9 +170,38 @@ export class KeysInLog {
     const { signingInput, signature } = opened.jws
     if (!verifies(Buffer.from(signingInput, 'latin1'), signature, key.jwk)) return 'done'
     const states = await Promise.all(
-      opened.claims.events.filter(({ type }) => type === 'record.filed').map((event) => this.#file(event)),
+      opened.claims.events.flatMap((event) =>
+        event.type === 'record.filed'
+          ? [this.#file(event)]
+          : event.type === 'control.applied'
+            ? [this.#withdraw(place, event)]
+            : [],
+      ),
     )
     return states.includes('later') ? 'later' : 'done'
+  }
+
+  /** A control message by intent-gateway's word, and its own where it can be opened. */
+  async #withdraw(place: Place, event: AuditEvent): Promise<'done' | 'later'> {
+    const document = event.documents?.find(({ typ }) => typ === controlMessage.typ)
+    const checked = document && (await checkDocument(document, this.ring, this.#options.keyOf))
+    if (checked === undefined || checked.state === 'bad') return 'done'
+    if (checked.state === 'unknown') return 'later'
+    if (checked.state === 'good' && misfit(event, checked.opened) !== undefined) return 'done'
+    const control = checked.state === 'good' ? (checked.opened.claims as Control) : undefined
+    const after = this.#controls.findLastIndex(({ place: other }) => isBefore(other, place)) + 1
+    this.#controls.splice(after, 0, { place, event, control })
+    this.#revoked = undefined
+    return 'done'
+  }
+
+  /** What was withdrawn, as far as was searched. Found in any order, it counts in the order of the log. */
+  get revoked(): RevokedKeys {
+    if (this.#revoked !== undefined) return this.#revoked
+    const revoked = new RevokedKeys()
+    for (const { event, control } of this.#controls) revoked.applied(event, control)
+    this.#revoked = revoked
+    return revoked
   }
 
   /** Keys of a record by intent-gateway's word; where its command can be opened, the command's own word must be the same. */
@@ -188,4 +224,5 @@ export class KeysInLog {
   }
 }
 
+const isBefore = (a: Place, b: Place): boolean => a.log < b.log || (a.log === b.log && a.index <= b.index)
 const isParty = (kind: unknown): kind is PartyKind => (PARTY_KINDS as readonly unknown[]).includes(kind)

@@ -4,6 +4,7 @@ import { checkDocument, type SubjectKeyOf } from '../verify/check-document.ts'
 import type { FoundKey } from '../verify/key-ring.ts'
 import { misfit } from '../verify/misfit.ts'
 import { type OpenedEntry, openEntry } from '../verify/open-entry.ts'
+import { documentWasRevoked, messageWasRevoked, needsAuthority } from '../verify/revoked-before.ts'
 import { mayHaveSaid } from '../verify/roles.ts'
 import type { Verdict } from '../verify/verdicts.ts'
 import type { KeysInLog } from './keys-in-log.ts'
@@ -84,7 +85,7 @@ export async function readEntry(context: ReadContext, log: SignedLog, index: num
       doubts.push({ verdict: 'message_malformed', message: `Entry ${index} is no audit message of the contract.` })
     return { ...place, events: [], doubts }
   }
-  const unsigned = await doubtOfSignature(context, opened)
+  const unsigned = (await doubtOfSignature(context, opened)) ?? doubtOfAuthority(context, opened)
   if (unsigned !== undefined) doubts.push(unsigned)
   const events: ReadEvent[] = []
   for (const event of opened.claims.events) events.push(await readEvent(context, opened, event, doubts))
@@ -107,9 +108,17 @@ async function doubtOfSignature({ keys }: ReadContext, opened: OpenedEntry): Pro
   return { verdict: 'key_not_endorsed', message: `Signed with a key that ${whose}.` }
 }
 
+/** Under a revoked key only what needs no authority is believed. */
+function doubtOfAuthority({ keys }: ReadContext, opened: OpenedEntry): Doubt | undefined {
+  const said = messageWasRevoked(opened, keys.revoked, keys.ring) ? needsAuthority(opened.claims) : undefined
+  if (said === undefined) return undefined
+  const message = `${opened.claims.source} said ${said} with a key that an operator had revoked before.`
+  return { verdict: 'key_expired', message }
+}
+
 async function readEvent(
   context: ReadContext,
-  { role, instance }: OpenedEntry,
+  { role, instance, claims: { iat } }: OpenedEntry,
   { documents = [], ...event }: AuditEvent,
   doubts: Doubt[],
 ): Promise<ReadEvent> {
@@ -117,7 +126,7 @@ async function readEvent(
     doubts.push({ verdict: 'out_of_role', message: `${event.type} is not for ${role} ${instance} to say.` })
   const read: ReadDocument[] = []
   for (const document of documents) {
-    const one = await readDocument(context, event, document)
+    const one = await readDocument(context, event, document, iat)
     if (one.state === 'bad')
       doubts.push({ verdict: 'document_invalid', message: `The ${one.typ} ${one.digest} of ${event.type} ${one.why}.` })
     read.push(one)
@@ -129,6 +138,7 @@ async function readDocument(
   { keys, keyOf }: ReadContext,
   event: AuditEvent,
   document: EventDocument,
+  recordedAt: number,
 ): Promise<ReadDocument> {
   const { typ, digest } = document
   const checked = await untilKnown(keys, () => checkDocument(document, keys.ring, keyOf))
@@ -137,6 +147,8 @@ async function readDocument(
     return { typ, digest, state: 'bad', why: 'is signed with a key that the log does not know' }
   const why = checked.state === 'bad' ? checked.why : misfit(event, checked.opened)
   if (why !== undefined || checked.state === 'bad') return { typ, digest, state: 'bad', why: why ?? '' }
+  if (documentWasRevoked(checked.opened, event, recordedAt, keys.revoked, keys.ring))
+    return { typ, digest, state: 'bad', why: 'is signed with a key that was revoked before' }
   return { typ, digest, state: 'open', claims: checked.opened.claims as JsonObject }
 }
 

@@ -4,6 +4,8 @@ import {
   type AuditEvent,
   auditMessage,
   commandMessage,
+  controlMessage,
+  cosignMessage,
   decisionMessage,
   type EventDocument,
   intentMessage,
@@ -218,6 +220,7 @@ export async function filing(
   record: object | null,
   registered: readonly Signer[],
   operator: Signer = keys.root,
+  cosigners: Readonly<Record<string, Signer>> = {},
 ): Promise<{ readonly event: NewEvent; readonly digest: string }> {
   const claims = {
     iss: 'root',
@@ -234,7 +237,26 @@ export async function filing(
   const command = await signMessage(operator, commandMessage, claims as never)
   const detail = { kind, id, version, keys: registered.map(({ jwk }) => ({ ...jwk })) }
   const documents = [await sealDocument(commandMessage.typ, command, recordsKey)]
+  for (const [iss, signer] of Object.entries(cosigners)) {
+    const word = { iss, aud: AUDIENCE, iat: START, exp: START + 300, command_digest: digestOf(command) }
+    const cosign = await signMessage(signer, cosignMessage, word as never)
+    documents.push(await sealDocument(cosignMessage.typ, cosign, recordsKey))
+  }
   return { event: auditEvent('record.filed', { detail, documents }), digest: digestOf(command) }
+}
+
+/** A control message as intent-gateway tells of it; `clear` is what its event says beside the sequence, digest and command. */
+export async function withdrawal(
+  seq: number,
+  said: object,
+  { iat = START, clear = said, operator = keys.root }: { iat?: number; clear?: object; operator?: Signer } = {},
+): Promise<NewEvent> {
+  const claims = { iss: 'root', aud: AUDIENCE, iat, jti: randomUUID(), prev: seq - 1, reason: 'test', ...said }
+  const control = await signMessage(operator, controlMessage, claims as never)
+  const { command } = said as { readonly command: string }
+  const detail = { seq, digest: digestOf(control), ...clear, command, iat }
+  const documents = [await sealDocument(controlMessage.typ, control, recordsKey)]
+  return auditEvent('control.applied', { detail, documents })
 }
 
 async function tellPlant(

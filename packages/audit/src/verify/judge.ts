@@ -1,12 +1,18 @@
 import {
   type AuditEvent,
+  type Command,
+  type Control,
+  type Cosign,
   commandMessage,
+  controlMessage,
   cosignMessage,
   type Decision,
   decisionMessage,
   type EventDocument,
+  type EventType,
   isFault,
   keyMessage,
+  type Message,
   PARTY_KINDS,
   type PartyKind,
 } from '@writ/contracts'
@@ -16,7 +22,10 @@ import { Evidence, type PlacedEvent } from './evidence.ts'
 import { type FoundKey, KeyRing, type Pins } from './key-ring.ts'
 import { keysOf, misfit } from './misfit.ts'
 import { type OpenedEntry, openEntry } from './open-entry.ts'
+import { documentWasRevoked, messageWasRevoked, needsAuthority } from './revoked-before.ts'
+import { RevokedKeys } from './revoked-keys.ts'
 import { mayHaveSaid } from './roles.ts'
+import { SecondOperators } from './second-operators.ts'
 import { EVENT_SLOTS, SourceChains } from './source-chains.ts'
 import type { Findings, Where } from './verdicts.ts'
 
@@ -29,6 +38,11 @@ export interface Epoch {
   entryAt(index: number): Promise<Uint8Array | undefined>
   /** What its first entry says. */
   opening?: AuditEvent['detail']
+}
+
+/** An event of a message, and whether the message's key was revoked before it was signed: then nothing is learnt from it. */
+interface Placed extends PlacedEvent {
+  readonly revoked: boolean
 }
 
 interface Again {
@@ -54,12 +68,14 @@ export class Judge {
   readonly #ring: KeyRing
   readonly #chains: SourceChains
   readonly #evidence: Evidence
+  readonly #revoked = new RevokedKeys()
+  readonly #second: SecondOperators
   /** Messages whose key is not known yet, and documents whose signer is not. */
   #unknown: Again[] = []
   #waiting = 0
   #unsure: {
     readonly at: Again
-    readonly place: Omit<PlacedEvent, 'event'>
+    readonly place: Omit<Placed, 'event'>
     readonly event: number
     readonly document: number
   }[] = []
@@ -80,6 +96,7 @@ export class Judge {
     this.#ring = new KeyRing(pins, region)
     this.#chains = new SourceChains(findings)
     this.#evidence = new Evidence(findings)
+    this.#second = new SecondOperators(pins.two_person ?? [])
   }
 
   get sources(): number {
@@ -87,6 +104,10 @@ export class Judge {
   }
   get effects(): number {
     return this.#evidence.effects
+  }
+  /** Records of kinds that need two operators. */
+  get secondOperators(): number {
+    return this.#second.count
   }
   get chains(): SourceChains {
     return this.#chains
@@ -120,7 +141,19 @@ export class Judge {
         )
     await this.#compareRepeated()
     this.#chains.conclude(options.wholeHistory)
+    this.#concludeSecond(options.complete)
     return this.#waiting + this.#evidence.conclude(options.complete)
+  }
+
+  #concludeSecond(complete: boolean): void {
+    for (const { name, where, since } of this.#second.missing())
+      if (!complete && !this.#evidence.isSettled(since)) this.#waiting += 1
+      else
+        this.#options.findings.add(
+          'evidence_missing',
+          where,
+          `The record ${name} was filed without a second operator’s signature, which its kind needs.`,
+        )
   }
 
   async #message(at: Again, opened: OpenedEntry): Promise<void> {
@@ -156,20 +189,29 @@ export class Judge {
   }
 
   /** A message whose signature counts. */
-  async #take(at: Again, { claims, jws, role, instance }: OpenedEntry, where: Where): Promise<void> {
+  async #take(at: Again, opened: OpenedEntry, where: Where): Promise<void> {
+    const { claims, jws, role, instance } = opened
     const { source, seq, prev, iat } = claims
     if (role === 'gateway') this.#used(instance, jws.kid, iat, where)
     else this.#evidence.serviceTime(iat)
     if (!this.#chains.add({ source, seq, prev, digest: jws.digest, where })) this.#repeated.push({ at, source, seq })
     this.events += claims.events.length
+    const revoked = messageWasRevoked(opened, this.#revoked, this.#ring)
+    const said = revoked ? needsAuthority(claims) : undefined
+    if (said !== undefined)
+      this.#options.findings.add(
+        'key_expired',
+        { ...where, kid: jws.kid },
+        `${source} said ${said} with a key that an operator had revoked before.`,
+      )
     for (const [slot, event] of claims.events.entries()) {
-      const place = { role, source, position: seq * EVENT_SLOTS + slot, where, iat }
+      const place = { role, source, position: seq * EVENT_SLOTS + slot, where, iat, revoked }
       if (!mayHaveSaid(event, role, instance)) {
         const message = `${source} said ${event.type}, which is not its to say.`
         this.#options.findings.add('out_of_role', where, message)
         continue
       }
-      if (await this.#documents(at, { ...place, event }, slot)) this.#learn(at, event, where)
+      if ((await this.#documents(at, { ...place, event }, slot)) && !revoked) this.#learn(at, event, where)
       this.#evidence.event({ ...place, event })
     }
   }
@@ -208,7 +250,7 @@ export class Judge {
   }
 
   /** False where one of them is bad: then nothing else is learnt from the event. */
-  async #documents(at: Again, place: PlacedEvent, slot: number): Promise<boolean> {
+  async #documents(at: Again, place: Placed, slot: number): Promise<boolean> {
     let good = true
     for (const [index, document] of (place.event.documents ?? []).entries()) {
       const { event: _, ...rest } = place
@@ -219,12 +261,17 @@ export class Judge {
     return good
   }
 
-  async #document(document: EventDocument, place: PlacedEvent): Promise<'unknown' | 'good' | 'bad'> {
+  async #document(document: EventDocument, place: Placed): Promise<'unknown' | 'good' | 'bad'> {
     const checked = await checkDocument(document, this.#ring, this.#options.keyOf)
     if (checked.state === 'unknown') return 'unknown'
     this.documents += 1
     const fit = checked.state === 'good' ? misfit(place.event, checked.opened) : undefined
-    const wrong = checked.state === 'bad' ? checked.why : fit
+    const late =
+      checked.state === 'good' && documentWasRevoked(checked.opened, place.event, place.iat, this.#revoked, this.#ring)
+    const wrong =
+      checked.state === 'bad'
+        ? checked.why
+        : (fit ?? (late ? 'is signed with a key that was revoked before' : undefined))
     if (wrong !== undefined) {
       const message = `The ${document.typ} ${document.digest} of ${place.event.type} ${wrong}.`
       this.#options.findings.add('document_invalid', place.where, message)
@@ -232,9 +279,20 @@ export class Judge {
     }
     if (checked.state === 'sealed') this.sealed += 1
     this.#evidence.document(document.typ, document.digest, place)
-    if (checked.state === 'good' && document.typ === decisionMessage.typ)
-      this.#evidence.decision(document.digest, checked.opened.claims as Decision)
+    const claims = checked.state === 'good' ? checked.opened.claims : undefined
+    if (claims !== undefined && document.typ === decisionMessage.typ)
+      this.#evidence.decision(document.digest, claims as Decision)
+    if (place.role === 'intent-gateway' && !place.revoked) this.#operatorsSaid(document, claims, place)
     return 'good'
+  }
+
+  /** What operators signed, by intent-gateway's word where it is sealed. */
+  #operatorsSaid({ typ, digest }: EventDocument, claims: unknown, { event, where }: Placed): void {
+    const is = (type: EventType, message: Pick<Message, 'typ'>) => event.type === type && typ === message.typ
+    if (is('control.applied', controlMessage)) this.#revoked.applied(event, claims as Control | undefined)
+    if (is('record.filed', commandMessage))
+      this.#second.command(event, digest, claims as Command | undefined, where, this.#evidence.now)
+    if (is('record.filed', cosignMessage)) this.#second.cosign(event, digest, claims as Cosign | undefined)
   }
 
   /** Messages whose keys came later, round after round while that makes more of them known. */

@@ -11,8 +11,8 @@ import {
 } from '@writ/contracts'
 import { openMessage, thumbprint, verifyJws } from '@writ/keys'
 
-/** What is pinned out of band. */
-export type Pins = Pick<Trust, 'operators' | 'anchors'>
+/** What is pinned out of band. `two_person`: kinds of records that need two operators; nothing is said of them where it is absent. */
+export type Pins = Pick<Trust, 'operators' | 'anchors'> & { readonly two_person?: Trust['two_person'] }
 
 /** A record as the log tells of its filing. `keys` is empty when it was removed. */
 export interface FiledKeys {
@@ -74,6 +74,17 @@ export class KeyRing {
     if (own.length === 0) return { state: 'wrong' }
     const good = own.find(({ iat, exp }) => iat <= atSeconds && atSeconds < exp)
     return good === undefined ? { state: 'expired' } : { state: 'good', jwk: good.jwk }
+  }
+
+  /** Endorsements that make a service's key good at an instant. */
+  endorsementsAt(role: ServiceRole, kid: string, atSeconds: number, instance?: string): readonly KeyEndorsement[] {
+    return (this.#endorsements.get(kid) ?? []).filter(
+      (one) =>
+        one.role === role &&
+        (instance === undefined || one.instance === instance) &&
+        one.iat <= atSeconds &&
+        atSeconds < one.exp,
+    )
   }
 
   /** Keeps a filed record. False when it says nothing new. */

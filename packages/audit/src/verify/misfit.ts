@@ -4,8 +4,10 @@ import {
   approvalMessage,
   type Command,
   type Control,
+  type Cosign,
   commandMessage,
   controlMessage,
+  cosignMessage,
   type Decision,
   decisionMessage,
   type Intent,
@@ -29,10 +31,23 @@ export function misfit(event: AuditEvent, { message, jws, claims }: Unverified):
   if ((type === 'intent.accepted' || type === 'intent.refused') && typ === intentMessage.typ)
     return ofIntent(event, claims as Intent, jws.digest)
   if (type === 'approval.given' && typ === approvalMessage.typ) return ofApproval(event, claims as Approval)
-  if (type === 'control.applied' && typ === controlMessage.typ)
-    return (claims as Control).command === event.detail?.['command'] ? undefined : 'is another command'
+  if (type === 'record.filed' && typ === cosignMessage.typ) return ofCosign(event, claims as Cosign)
+  if (type === 'control.applied' && typ === controlMessage.typ) return ofControl(event, claims as Control)
   if (type.startsWith('action.') && typ === outcomeMessage.typ) return ofOutcome(event, claims as Outcome)
   return undefined
+}
+
+function ofControl({ detail = {} }: AuditEvent, control: Control): string | undefined {
+  const claims: Readonly<Record<string, unknown>> = control
+  if (claims['command'] !== detail['command']) return 'is another command'
+  const other = ['scope', 'id', 'lifts', 'iat'].some((name) => name in detail && detail[name] !== claims[name])
+  return other ? 'withdraws something else than the event says' : undefined
+}
+
+/** Its command may be in an event of its own, where it is large. */
+function ofCosign({ documents = [] }: Pick<AuditEvent, 'documents'>, cosign: Cosign): string | undefined {
+  const command = documents.find(({ typ }) => typ === commandMessage.typ)
+  return command === undefined || command.digest === cosign.command_digest ? undefined : 'is about another command'
 }
 
 function ofIntent(event: AuditEvent, { iss, jti }: Intent, digest: string): string | undefined {

@@ -21,6 +21,7 @@ import {
   subjectKeys,
   TestSource,
   vkeys,
+  withdrawal,
 } from '../testing/plant-log.ts'
 import { entriesAbout, findEntries } from './entries-about.ts'
 import { directoryReader } from './log-reader.ts'
@@ -140,6 +141,181 @@ describe('finding what is about an intent', () => {
 })
 
 // ---- Who signed ----------------------------------------------------------------------------------------------------
+
+/** What intent-gateway told of a revoke, then what another source signed so many seconds later. */
+async function afterRevoke(
+  said: object,
+  later: (made: Awaited<ReturnType<typeof plant>>) => Promise<readonly (Message | Promise<Message>)[]>,
+  more: readonly Message[] = [],
+  over: Partial<VerifyOptions> = {},
+): Promise<Verdict[]> {
+  const made = await plant()
+  const gateway = made.sources['intent-gateway'] as TestSource
+  const told = await gateway.message('revoked', START + 60, [await withdrawal(7, said, { iat: START + 60 })])
+  const messages = await Promise.all(await later(made))
+  await seal(dir, made.opening, [made.messages, [told, ...more], messages])
+  return (await verify(over)).findings.map(({ verdict }) => verdict)
+}
+const decided = (intent: string) => [auditEvent('policy.decided', { intent_digest: intent }, 'denied')]
+const from = (made: Awaited<ReturnType<typeof plant>>, name: string) => made.sources[name] as TestSource
+
+describe('a revoke that came before', { timeout: 30_000 }, () => {
+  const { kid } = keys.services['policy-evaluator']
+  const revokeKey = { command: 'revoke', scope: 'key', id: kid }
+
+  test('takes a service’s key its authority: what it decides then is a finding, that it is alive and what it said before is none', async () => {
+    const late = (seconds: number) => (made: Awaited<ReturnType<typeof plant>>) =>
+      Promise.resolve([from(made, 'policy-evaluator').message('late', START + seconds, decided(made.intentDigest))])
+    expect(await afterRevoke(revokeKey, late(100))).toEqual(['key_expired'])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke(revokeKey, late(65))).toEqual([])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke({ ...revokeKey, id: keys.stranger.kid }, late(100))).toEqual([])
+    await rm(dir, { recursive: true })
+    const beat = async (made: Awaited<ReturnType<typeof plant>>) =>
+      await heartbeats(from(made, 'policy-evaluator'), 1, START + 100)
+    expect(await afterRevoke(revokeKey, beat)).toEqual([])
+  })
+
+  test('is judged where id and scope are sealed too, for who can open them, and has to be what its event says', async () => {
+    const late = async (made: Awaited<ReturnType<typeof plant>>) => {
+      const about = { iat: START + 60, clear: {} }
+      const sealed = await from(made, 'intent-gateway').message('sealed', START + 60, [
+        await withdrawal(8, { ...revokeKey, id: keys.services['token-issuer'].kid }, about),
+      ])
+      const issued = [auditEvent('token.issued', { intent_digest: made.intentDigest })]
+      return [sealed, await from(made, 'token-issuer').message('late', START + 100, issued)]
+    }
+    const harmless = { ...revokeKey, id: keys.stranger.kid }
+    expect(await afterRevoke(harmless, late)).not.toContain('key_expired')
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke(harmless, late, [], { subjectKeys })).toContain('key_expired')
+    await rm(dir, { recursive: true })
+    const lie = async (made: Awaited<ReturnType<typeof plant>>) => [
+      await from(made, 'intent-gateway').message('lie', START + 70, [
+        await withdrawal(8, revokeKey, { iat: START + 70, clear: { scope: 'key', id: keys.stranger.kid } }),
+      ]),
+    ]
+    expect(await afterRevoke(harmless, lie, [], { subjectKeys })).toEqual(['document_invalid'])
+  })
+
+  test('ends when it is lifted, and a revoke of endorsements with the next endorsement', async () => {
+    const lifted = async (made: Awaited<ReturnType<typeof plant>>) => {
+      const lift = await withdrawal(8, { command: 'lift', lifts: 7 }, { iat: START + 80 })
+      const told = await from(made, 'intent-gateway').message('lift', START + 80, [lift])
+      return [told, from(made, 'policy-evaluator').message('late', START + 100, decided(made.intentDigest))]
+    }
+    expect(await afterRevoke(revokeKey, lifted)).toEqual([])
+    await rm(dir, { recursive: true })
+    const all = { command: 'revoke', scope: 'endorsements', id: 'policy-evaluator' }
+    const again = (iat: number) => async (made: Awaited<ReturnType<typeof plant>>) => {
+      const renewed = auditEvent('source.heartbeat', { documents: [await endorsement('policy-evaluator', { iat })] })
+      const evaluator = from(made, 'policy-evaluator')
+      const first = await evaluator.message('renewed', START + 62, [renewed])
+      return [first, await evaluator.message('late', START + 100, decided(made.intentDigest))]
+    }
+    expect(await afterRevoke(all, again(START + 60))).toEqual([])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke(all, again(START + 59))).toEqual(['key_expired'])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke({ ...all, id: 'token-issuer' }, again(START + 59))).toEqual([])
+  })
+
+  test('of a gateway’s key lets it report what ran, and begin nothing', async () => {
+    const gateway = { ...revokeKey, id: keys.gateway.kid }
+    const says = (type: 'action.started' | 'action.succeeded') => async (made: Awaited<ReturnType<typeof plant>>) => {
+      const step = { intent_digest: made.intentDigest, plan_id: made.planId, gateway_id: 'g1', device_id: 'press-1' }
+      const event = auditEvent(type, { ...step, detail: { step_id: 's0', use: 1 } })
+      return [await from(made, 'gateway').message('late', START + 100, [event])]
+    }
+    expect(await afterRevoke(gateway, says('action.started'))).toEqual(['key_expired'])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke(gateway, says('action.succeeded'))).toEqual([])
+  })
+
+  test('of an operator’s key ends its word, also after a lift: records that it signed, and control messages by their order alone', async () => {
+    const root = { ...revokeKey, id: keys.root.kid }
+    const filed = async (made: Awaited<ReturnType<typeof plant>>) => {
+      const { event } = await filing(
+        'agent',
+        'a2',
+        1,
+        { keys: [keys.stranger.jwk], users: ['u'], actions: [], groups: [] },
+        [keys.stranger],
+      )
+      return [await from(made, 'intent-gateway').message('filed', START + 100, [event])]
+    }
+    expect(await afterRevoke(root, filed)).toEqual([])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke(root, filed, [], { subjectKeys })).toEqual(['document_invalid'])
+    await rm(dir, { recursive: true })
+    const control = (seq: number) => async (made: Awaited<ReturnType<typeof plant>>) => {
+      const revoke = await withdrawal(seq, { ...revokeKey, id: keys.stranger.kid }, { iat: START + 61 })
+      return [await from(made, 'intent-gateway').message('control', START + 61, [revoke])]
+    }
+    expect(await afterRevoke(root, control(8), [], { subjectKeys })).toEqual(['document_invalid'])
+    await rm(dir, { recursive: true })
+    expect(await afterRevoke(root, control(6), [], { subjectKeys })).toEqual([])
+  })
+
+  test('takes nothing from what a revoked key says: no record, and no revoke or lift of its own', async () => {
+    const own = { ...revokeKey, id: keys.services['intent-gateway'].kid }
+    const lifts = async (made: Awaited<ReturnType<typeof plant>>) => {
+      const lift = await withdrawal(8, { command: 'lift', lifts: 7 }, { iat: START + 80 })
+      const sayer = from(made, 'intent-gateway')
+      const told = await sayer.message('lift', START + 80, [lift])
+      const accepted = [auditEvent('intent.accepted', { intent_digest: made.intentDigest })]
+      return [told, await sayer.message('late', START + 100, accepted)]
+    }
+    expect(await afterRevoke(own, lifts)).toEqual(['key_expired'])
+  })
+})
+
+describe('a record whose kind needs two operators', { timeout: 30_000 }, () => {
+  const record = { bundle_sha256: other, revision: 'r2' }
+  const two = { pins: { ...pins, two_person: ['policy' as const] } }
+  const second = keys.stranger
+  async function filed(
+    cosigners: Readonly<Record<string, (typeof keys)['root']>>,
+    over: Partial<VerifyOptions>,
+    change: (event: NewEvent) => NewEvent[] = (event) => [event],
+  ) {
+    const made = await plant({ omit: ['record policy'] })
+    const operator = await filing('operator', 'ines', 1, { keys: [second.jwk], user: 'u-ines' }, [second])
+    const { event } = await filing('policy', 'active', 2, record, [], keys.root, cosigners)
+    const said = await from(made, 'intent-gateway').message('policy', START + 60, [operator.event, ...change(event)])
+    await seal(dir, made.opening, [[...made.messages, said]])
+    const { findings, twoPerson } = await verify(over)
+    await rm(dir, { recursive: true })
+    return {
+      verdicts: findings.filter(({ message }) => !/plan|token/.test(message)).map(({ verdict }) => verdict),
+      twoPerson,
+    }
+  }
+
+  test('has both, by what is sealed and by what is opened', async () => {
+    for (const over of [two, { ...two, subjectKeys }])
+      expect(await filed({ ines: second }, over)).toEqual({ verdicts: [], twoPerson: 1 })
+    // A large command and its cosigns come as two events.
+    const apart = ({ documents = [], ...event }: NewEvent) =>
+      documents.map((document) => ({ ...event, documents: [document] }))
+    expect(await filed({ ines: second }, two, apart as never)).toEqual({ verdicts: [], twoPerson: 1 })
+  })
+
+  test('and is a finding where it has one', async () => {
+    expect(await filed({}, two)).toEqual({ verdicts: ['evidence_missing'], twoPerson: 1 })
+    // The same operator twice is one, for who can open it.
+    expect(await filed({ root: keys.root }, { ...two, subjectKeys })).toMatchObject({ verdicts: ['evidence_missing'] })
+    // A stranger's word is none.
+    const forged = await filed({ ines: keys.agent }, { ...two, subjectKeys })
+    expect(forged.verdicts.toSorted()).toEqual(['document_invalid', 'evidence_missing'])
+  })
+
+  test('is not judged where the pins do not say which kinds do', async () => {
+    expect(await filed({}, {})).toEqual({ verdicts: [], twoPerson: undefined })
+    expect(await filed({}, { pins: { ...pins, two_person: ['agent'] } })).toMatchObject({ twoPerson: 1 })
+  })
+})
 
 describe('signatures', () => {
   test('of a stranger are nobody’s', async () => {

@@ -60,6 +60,8 @@ export interface LogVerification {
   readonly documents: number
   /** Documents that no key was given for: that is no damage. */
   readonly sealed: number
+  /** Records of kinds that need two operators; absent where the pins do not say which do. */
+  readonly twoPerson?: number
   /** Messages and effects of the last moment whose keys or evidence may still be on their way into the log. */
   readonly waiting: number
   readonly findings: readonly Finding[]
@@ -101,7 +103,8 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   for (const [at, read] of reads.entries()) await checkOpening(read, reads[at - 1], judge)
   const wholeHistory = reads[0]?.epoch.opening?.['predecessor'] === undefined
   const waiting = await judge.conclude({ complete, wholeHistory })
-  return result(origin, reads, judge, findings, waiting)
+  const twoPerson = pins.two_person === undefined ? {} : { twoPerson: judge.secondOperators }
+  return { ...result(origin, reads, judge, findings, waiting), ...twoPerson }
 }
 
 async function readLog(

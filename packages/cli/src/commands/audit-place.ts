@@ -129,14 +129,31 @@ interface Pinned {
 
 /** Where a context has an enrolment of its own, its pins count and not the word of the folder that holds the log. */
 async function contextPins({ context }: Invocation): Promise<Pinned> {
-  const { name, local, enrolment, keyFile } = await context()
-  if (local !== undefined && keyFile !== undefined)
-    return { pins: local.trust, vkeys: [local.log_vkey], pinnedBy: `the context ${name}` }
+  const { name, local, enrolment, keyFile } = await context().catch((error: Error) => {
+    throw withAdvice(
+      error,
+      'No plane needs to be here: name a copy of the log and who is trusted, as `DIR --trust enrolment.json`; or --home, or --context.',
+    )
+  })
+  if (local !== undefined && keyFile !== undefined) {
+    const pins = { ...local.trust, ...(await twoPersonOf(enrolment)) }
+    return { pins, vkeys: [local.log_vkey], pinnedBy: `the context ${name}` }
+  }
   const { log_vkeys: vkeys, ...pins } = (await readEnrolment(enrolment)).trust
   return { pins, vkeys, pinnedBy: `the context ${name}` }
 }
 
-const Pinning = Trust.pick({ operators: true, anchors: true, log_vkeys: true }).partial({ log_vkeys: true })
+/** The plane's own file does not say which kinds need two operators; its operator's package does. */
+async function twoPersonOf(enrolment: string): Promise<Pick<Pins, 'two_person'>> {
+  try {
+    return { two_person: (await readEnrolment(enrolment)).trust.two_person }
+  } catch (error) {
+    if (isFault(error)) return {}
+    throw error
+  }
+}
+
+const Pinning = Trust.partial({ log_vkeys: true, two_person: true })
 
 /** `local.json`, an enrolment package, or what is under `trust` in either. */
 async function readTrust(path: string): Promise<Pinned> {
@@ -145,7 +162,8 @@ async function readTrust(path: string): Promise<Pinned> {
   })
   try {
     const json = Object(JSON.parse(text)) as { readonly trust?: unknown; readonly log_vkey?: unknown }
-    const { log_vkeys = [], ...pins } = Pinning.parse(json.trust ?? json)
+    const { log_vkeys = [], two_person, ...keys } = Pinning.parse(json.trust ?? json)
+    const pins = { ...keys, ...(two_person !== undefined && { two_person }) }
     const one = typeof json.log_vkey === 'string' && log_vkeys.length === 0 ? [json.log_vkey] : log_vkeys
     return { pins, vkeys: one, pinnedBy: path }
   } catch (cause) {

@@ -35,7 +35,7 @@ export function placeOf({ log, leaf, object }: LogVerification['findings'][numbe
 
 /** What the verification means, in whole sentences: the first is the verdict, the others say what it covers and what it does not. */
 export function verdictOf(found: LogVerification): readonly string[] {
-  const { ok, origin, size, root, findingsCount, effects, sealed, waiting } = found
+  const { ok, origin, size, root, findingsCount, effects, sealed, waiting, twoPerson } = found
   if (!ok) {
     const count = findingsCount === 1 ? 'one thing is' : `${findingsCount} things are`
     return [
@@ -57,6 +57,13 @@ export function verdictOf(found: LogVerification): readonly string[] {
       : [
           `The content of ${sealed} sealed documents was not read: only their digests are covered. Who has their keys can verify that too.`,
         ]),
+    ...(twoPerson === undefined
+      ? [
+          'Not judged: whether records have the second operator that their kind may need, since the pins do not say which kinds do.',
+        ]
+      : twoPerson === 0
+        ? []
+        : [`Each of the ${twoPerson} records whose kind needs two operators is signed by two.`]),
     'Not shown by this: that the log’s owner has not put the whole log back to an earlier state, or shown others another one. Against that keep the root and size above, or the log’s file “checkpoint”, and give it to a later verification with --checkpoint.',
   ]
 }

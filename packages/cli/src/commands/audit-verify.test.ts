@@ -103,6 +103,17 @@ test('tells a terminal how far it has come, and nobody else', async () => {
   expect([await told(false), await told(true, '--json')]).toEqual(['', ''])
 })
 
+test('counts two operators where the pins say that a kind needs them, and says so where they do not', async () => {
+  const args = async (content: object) => ['audit', 'verify', made, '--trust', await trustFile(content)]
+  const all = { ...pins, log_vkeys: [vkey()] }
+  expect((await writ(...(await args(all)))).out).toContain('Not judged: whether records have the second operator')
+  const none = await writ(...(await args({ ...all, two_person: [] })))
+  expect([none.code, none.out]).toEqual([0, expect.not.stringContaining('second operator')])
+  const agents = await writ(...(await args({ kind: 'agent', trust: { ...all, two_person: ['agent'] } })), '--complete')
+  expect(agents.code).toBe(6)
+  expect(agents.out).toContain('The record agent a1 version 1 was filed without a second operator’s signature')
+})
+
 test('opens sealed documents with a file of keys', async () => {
   const file = join(dir, 'keys.json')
   await writeSubjectKeysFile(

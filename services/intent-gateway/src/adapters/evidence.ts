@@ -4,6 +4,7 @@ import {
   approvalMessage,
   approvalRequestMessage,
   attestationMessage,
+  type Control,
   commandMessage,
   controlMessage,
   cosignMessage,
@@ -178,8 +179,7 @@ export class Evidence {
       const detail = { seq, body_sha256: digest }
       return this.#papers.once(`control ${seq}`, auditEvent('control.void', { reasons: [step.reason.code], detail }))
     }
-    const { command } = step.control
-    const detail = { seq, digest, command, ...('scope' in step.control && { scope: step.control.scope }) }
+    const detail = { seq, digest, ...inTheClear(step.control) }
     const document: Paper = { message: controlMessage, jws: step.compact, under: 'records' }
     return this.#papers.record(auditEvent('control.applied', { detail }), [document])
   }
@@ -225,6 +225,18 @@ export class Evidence {
   #fields({ agent_id, intent_id, digest, action, user }: LiveRecord): Fields {
     return { agent_id, intent_id, intent_digest: digest, intent: action, user: this.#papers.pseudonym(user) }
   }
+}
+
+/**
+ * What verifiers need to know which signing keys no longer count, without opening the message: thumbprints, roles and numbers. Ids of agents,
+ * devices and people stay sealed.
+ */
+function inTheClear(control: Control): JsonObject {
+  const { command, iat } = control
+  if (control.command === 'lift') return { command, iat, lifts: control.lifts }
+  if (control.command !== 'revoke') return { command, iat }
+  const { scope } = control
+  return { command, iat, scope, ...((scope === 'key' || scope === 'endorsements') && { id: control.id }) }
 }
 
 function paper(message: Paper['message'], jws: string, { user }: LiveRecord): Paper {
