@@ -118,6 +118,19 @@ describe('writ … create, of a record that is in force', () => {
     }
   })
 
+  test('finishes the package of an operator whose making was killed after the record', async () => {
+    const { dir, json } = stage
+    const create = (...more: string[]) =>
+      json('operator', 'create', 'upd-7', '--user', 'u-pat', '--out', dir('upd-7'), ...more)
+    expect(await create()).toMatchObject({ code: 0 })
+    const kid = await kidOf(join(dir('upd-7'), 'key.jwk'))
+    await rename(join(dir('upd-7'), 'key.jwk'), join(dir('upd-7'), 'key.next.jwk'))
+    for (const file of ['enrolment.json', 'nats.creds']) await rm(join(dir('upd-7'), file))
+    expect(await create('--version', '2')).toMatchObject({ code: 0, value: { keys: [kid], enrolment: dir('upd-7') } })
+    expect(await names(dir('upd-7'))).toEqual(['enrolment.json', 'key.jwk', 'nats.creds'])
+    expect(await json('agent', 'list', '--as', dir('upd-7'))).toMatchObject({ code: 0 })
+  })
+
   test('with a version that is not the next makes no package', async () => {
     const { dir } = stage
     for (const version of ['2', '7'])
