@@ -1,19 +1,47 @@
-// `npm run picture`: docs/story.svg, what `npm start -- --once` prints, from a plane in a temporary folder.
+// `npm run picture`: docs/story.svg, what `npm start -- --once` prints, and docs/tour.svg, a recording of the command line. Both from planes in
+// temporary folders. Needs the built packages.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { preparePlant, startStack } from '@writ/local'
+import { escaped, film } from './picture/film.js'
+import { COLUMNS, recordTour } from './picture/tour.js'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const home = mkdtempSync(join(tmpdir(), 'writ-picture-'))
-const { status, stdout } = spawnSync(process.execPath, [join(root, 'deploy/local/dist/main.js'), '--once'], {
-  env: { ...process.env, WRIT_HOME: home },
-  encoding: 'utf8',
-})
-rmSync(home, { recursive: true, force: true })
-if (status !== 0) throw new Error(`The story did not come out as it should:\n${stdout}`)
-writeFileSync(join(root, 'docs/story.svg'), svgOf(stdout.trim().split('\n')))
+const docs = process.argv[2] ?? join(root, 'docs')
+mkdirSync(docs, { recursive: true })
+writeFileSync(join(docs, 'story.svg'), svgOf(storyLines()))
+writeFileSync(join(docs, 'tour.svg'), film('A tour of the command line', await tour(), COLUMNS))
+
+function storyLines() {
+  const home = mkdtempSync(join(tmpdir(), 'writ-picture-'))
+  const { status, stdout } = spawnSync(process.execPath, [join(root, 'deploy/local/dist/main.js'), '--once'], {
+    env: { ...process.env, WRIT_HOME: home },
+    encoding: 'utf8',
+  })
+  rmSync(home, { recursive: true, force: true })
+  if (status !== 0) throw new Error(`The story did not come out as it should:\n${stdout}`)
+  return stdout.trim().split('\n')
+}
+
+async function tour() {
+  const folder = mkdtempSync(join(tmpdir(), 'writ-picture-'))
+  const log = () => undefined
+  try {
+    const home = join(folder, '.writ')
+    const stack = await startStack({ home, root, env: process.env, region: 'eusc-de-east-1', log })
+    try {
+      await preparePlant(stack, root, log)
+      return await recordTour({ root, folder, env: process.env })
+    } finally {
+      await stack[Symbol.asyncDispose]()
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
 
 /** @param {readonly string[]} lines */
 function svgOf(lines) {
@@ -40,9 +68,4 @@ function classOf(line) {
   if (/^\d+\. /.test(line)) return 'title'
   if (line.includes('✓') || line.startsWith('All ')) return 'ok'
   return /^ {3}decided +refused/.test(line) ? 'no' : 'said'
-}
-
-/** @param {string} text */
-function escaped(text) {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

@@ -9,6 +9,7 @@ import type { ControlWord } from '../operator/control.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
 import { type Spread, spreadControl } from '../operator/revoke.ts'
 import { SUSPENDABLE, type Suspendable, suspensionOf } from '../revocations/suspension.ts'
+import { clockText } from '../terminal/time-text.ts'
 import { addRevocationList } from './revocation-list-commands.ts'
 import { type SigningOptions, signedSession, signing } from './signing-options.ts'
 
@@ -176,7 +177,7 @@ function named(standing: readonly StandingRevoke[], scope: string, id: string | 
 
 function spread({ out }: Invocation, session: CosignedSession, word: ControlWord, reason: string): Promise<Spread> {
   return spreadControl(session, word, reason, (seq, by) => {
-    out.note(`recorded as control message ${seq}; effective everywhere by ${by.toLocaleTimeString()}`)
+    out.note(`recorded as control message ${seq}; effective everywhere by ${clockText(by)}`)
   })
 }
 

@@ -5,6 +5,7 @@ import { withAdvice } from '../advice.ts'
 import { fileRecord } from '../operator/file-record.ts'
 import { type Spread, spreadControl } from '../operator/revoke.ts'
 import { withdrawCredentials } from '../operator/withdraw-credentials.ts'
+import { clockText } from '../terminal/time-text.ts'
 import { type Identified, readRecords, recordInForce } from './kinds.ts'
 
 export interface Removal {
@@ -86,8 +87,7 @@ async function revokeFirst(
     session,
     { command: 'revoke', scope: kind, id },
     reason,
-    (recorded, by) =>
-      told(`revoked by control message ${recorded}; effective everywhere by ${by.toLocaleTimeString()}`),
+    (recorded, by) => told(`revoked by control message ${recorded}; effective everywhere by ${clockText(by)}`),
   )
   return { seq, confirmed, gateways, running }
 }
