@@ -106,12 +106,16 @@ test('README: edit a policy and see the decision change', async () => {
 })
 
 test('README: read the evidence', async () => {
-  const [verify, trace, report, ...more] = commands('Read the evidence')
+  const [verify, trace, report, copy, check, tamper, checkAgain, ...more] = commands('Read the evidence')
   expect(more).toEqual([])
   await run(verify ?? '')
   expect(await run(trace ?? '')).toContain('telemetry-read')
   await run(report ?? '')
   expect(await readFile(join(folder, 'report.html'), 'utf8')).toContain('<!doctype html>')
+  await run(copy ?? '')
+  expect(await run(check ?? '')).toContain('VERIFIED')
+  await run(tamper ?? '')
+  expect(await fail(checkAgain ?? '')).toContain('entry_altered')
 })
 
 describe('README: write an agent in 20 lines', () => {
