@@ -1,5 +1,6 @@
 export type { Bucket, Entry } from './bucket.ts'
 export type { AskOptions, Bus } from './bus.ts'
+export { coalesce } from './coalesce.ts'
 export { type BusConfig, connectBus } from './connect-bus.ts'
 export type { ConsumeOptions, Consuming } from './consume.ts'
 export type { Delivery } from './delivery.ts'

@@ -1,7 +1,7 @@
 import { directGet, type StreamName } from '@writ/contracts'
 import { unavailable } from './link.ts'
 import type { Requests } from './requests.ts'
-import { type Got, gotOf, lastSeqOf, restOf, type Stored } from './stored.ts'
+import { type Got, gotOf, lastSeqOf, pendingOf, restOf, type Stored } from './stored.ts'
 
 export interface ReadOptions {
   /** The first sequence wanted, from 1. */
@@ -49,10 +49,12 @@ export async function* read(
   const { filter, batch = BATCH, timeoutMs } = options
   for (let seq = options.fromSeq; ; ) {
     const query = { seq, next_by_subj: filter, batch, max_bytes: BATCH_BYTES_MAX }
-    const { messages } = await getBatch(requests, stream, query, timeoutMs)
+    const { messages, ended } = await getBatch(requests, stream, query, timeoutMs)
     const end = messages.at(-1)
     if (end === undefined) return
     yield* messages
+    // The server counted what was left when it had sent the last one.
+    if (ended !== undefined && pendingOf(ended) === 0) return
     seq = end.seq + 1
   }
 }

@@ -80,10 +80,15 @@ export function lastSeqOf(headers: Reply['headers']): number | undefined {
   return numberOf(headers.last('Nats-Last-Sequence'))
 }
 
+/** Of the end of a batch: how many messages that match are left; undefined: it does not say. */
+export function pendingOf(headers: Reply['headers']): number | undefined {
+  return numberOf(headers.last('Nats-Num-Pending'))
+}
+
 /** Of the end of a batch of last values: how many are left, and up to which sequence the whole answer looks. */
 export function restOf(headers: Reply['headers']): { readonly pending: number; readonly upToSeq: number | undefined } {
   return {
-    pending: numberOf(headers.last('Nats-Num-Pending')) ?? 0,
+    pending: pendingOf(headers) ?? 0,
     upToSeq: numberOf(headers.last('Nats-UpTo-Sequence')),
   }
 }

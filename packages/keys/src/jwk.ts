@@ -9,13 +9,19 @@ export function algorithmOf(jwk: PublicJwk): Algorithm {
   return jwk.kty === 'EC' ? 'ES256' : 'EdDSA'
 }
 
-/** RFC 7638 SHA-256 thumbprint, base64url: the key id everywhere. */
+const thumbprints = new WeakMap<PublicJwk, string>()
+
+/** RFC 7638 SHA-256 thumbprint, base64url: the key id everywhere. A key object is not changed once it is made. */
 export function thumbprint(jwk: PublicJwk): string {
-  return sha256(
+  const known = thumbprints.get(jwk)
+  if (known !== undefined) return known
+  const made = sha256(
     jwk.kty === 'EC'
       ? `{"crv":"${jwk.crv}","kty":"EC","x":"${jwk.x}","y":"${jwk.y}"}`
       : `{"crv":"${jwk.crv}","kty":"OKP","x":"${jwk.x}"}`,
   )
+  thumbprints.set(jwk, made)
+  return made
 }
 
 /** A private key as JWK. Secret: never logged, in files of mode 0600 only. */

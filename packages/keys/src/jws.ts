@@ -3,7 +3,7 @@ import { Fault, type JsonObject, type PublicJwk } from '@writ/contracts'
 import { fromBase64url, toBase64url } from './base64url.ts'
 import { sha256 } from './digest.ts'
 import { parseIJson } from './i-json.ts'
-import { type Algorithm, algorithmOf, importPublic } from './jwk.ts'
+import { type Algorithm, algorithmOf, importPublic, thumbprint } from './jwk.ts'
 import type { Signer } from './signer.ts'
 
 /** A compact JWS (RFC 7515) that was taken apart. Nothing is verified yet: neither signature, nor claims, nor signer. */
@@ -67,11 +67,19 @@ export function requestDigest(body: Uint8Array): string {
   return sha256(text.split('.').length === 3 ? bytes.subarray(0, text.lastIndexOf('.')) : bytes)
 }
 
-/** Throws Fault `bad_signature` unless `jwk` made the signature with its own algorithm. */
+const VERIFIED_MAX = 20_000
+/** Signatures that hold, by key, signing input and signature: records, endorsements and reports come with every intent. */
+const verified = new Set<string>()
+
+/** Throws Fault `bad_signature` unless `jwk` made the signature with its own algorithm. The same three are looked at once. */
 export function verifyJws(jws: UnverifiedJws, jwk: PublicJwk): void {
+  const name = `${thumbprint(jwk)}${jws.digest}${jws.compact.slice(jws.signingInput.length)}`
+  if (verified.has(name)) return
   if (jws.alg !== algorithmOf(jwk) || !verifies(Buffer.from(jws.signingInput, 'latin1'), jws.signature, jwk)) {
     throw new Fault('bad_signature', { message: 'The signature does not verify.' })
   }
+  verified.add(name)
+  if (verified.size > VERIFIED_MAX) verified.delete(verified.values().next().value as string)
 }
 
 /** ES256 signatures are 64 bytes r‖s, Ed25519 ones 64 bytes. Never throws on hostile signatures. */

@@ -1,7 +1,7 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createCipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { type EventDocument, Fault } from '@writ/contracts'
-import { digestOf, fromBase64url, parseIJson } from '@writ/keys'
-import { CompactEncrypt, compactDecrypt } from 'jose'
+import { digestOf, fromBase64url, parseIJson, toBase64url } from '@writ/keys'
+import { compactDecrypt } from 'jose'
 import type { SubjectKey } from './subject-keys.ts'
 
 /**
@@ -9,12 +9,16 @@ import type { SubjectKey } from './subject-keys.ts'
  * texts under two keys. `HMAC-SHA256(key, 'writ key commitment v1')`, base64url.
  */
 const COMMITMENT = 'kcv'
+const IV_BYTES = 12
 
 /** A signed message as JWE (RFC 7516 compact, `dir`, `A256GCM`) under a subject key: destroying the key erases it. */
 export async function sealDocument(typ: string, jws: string, { kid, key }: SubjectKey): Promise<EventDocument> {
-  const jwe = await new CompactEncrypt(Buffer.from(jws))
-    .setProtectedHeader({ alg: 'dir', enc: 'A256GCM', kid, [COMMITMENT]: commitment(key) })
-    .encrypt(key)
+  const header = toBase64url(JSON.stringify({ alg: 'dir', enc: 'A256GCM', kid, [COMMITMENT]: commitment(key) }))
+  const iv = randomBytes(IV_BYTES)
+  const cipher = createCipheriv('aes-256-gcm', key, iv).setAAD(Buffer.from(header))
+  const text = Buffer.concat([cipher.update(jws, 'utf8'), cipher.final()])
+  // RFC 7516: with `dir` the second part, the encrypted key, is empty.
+  const jwe = [header, '', toBase64url(iv), toBase64url(text), toBase64url(cipher.getAuthTag())].join('.')
   return { typ, digest: digestOf(jws), jwe }
 }
 
@@ -41,7 +45,9 @@ export async function openDocument(
 }
 
 async function decrypt(jwe: string, keyOf: (kid: string) => Uint8Array | undefined): Promise<string | undefined> {
-  const { alg, enc, kid, [COMMITMENT]: committed, ...others } = parseIJson(fromBase64url(jwe.split('.', 1)[0] ?? ''))
+  // One text for each document: a last character may not differ in the bits that nobody reads.
+  const [header = Buffer.alloc(0)] = jwe.split('.').map(fromBase64url)
+  const { alg, enc, kid, [COMMITMENT]: committed, ...others } = parseIJson(header)
   const known = alg === 'dir' && enc === 'A256GCM' && Object.keys(others).length === 0
   if (!known || typeof kid !== 'string' || typeof committed !== 'string') {
     throw new Fault('malformed', { message: 'A sealed document has another header than ours.' })

@@ -59,9 +59,12 @@ export class WaitingEvents {
     return taken
   }
 
-  /** After a message could not be kept: who waits is told and loses all of his events; the rest goes back to the front. */
+  /**
+   * After a message could not be kept: who waits is told and loses all of his events, also those behind, which may rest on what
+   * was before them; the rest goes back to the front.
+   */
   fail(taken: readonly WaitingEvent[], fault: Fault): void {
-    const failed = new Set(taken.flatMap(({ ticket }) => (ticket === undefined ? [] : [ticket])))
+    const failed = new Set([...taken, ...this.#events].flatMap(({ ticket }) => (ticket === undefined ? [] : [ticket])))
     for (const ticket of failed) ticket.reject(fault)
     const kept = [...taken, ...this.#events].filter(({ ticket }) => ticket === undefined || !failed.has(ticket))
     this.#events = kept

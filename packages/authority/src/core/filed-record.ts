@@ -29,12 +29,26 @@ export interface FiledRecord<K extends RecordKind = RecordKind> {
   readonly value: string
 }
 
+const PARSED_MAX = 2000
+const PARSED_LENGTH_MAX = 8192
+/** Values by their text: the same few records come with every plan. */
+const parsed = new Map<string, FiledValue>()
+
 /**
- * Takes a filed value apart. Throws Fault `too_large`, `malformed`, `unsupported_type`; `chain_broken` when a cosign is
+ * Takes a filed value apart; the same text once. Throws Fault `too_large`, `malformed`, `unsupported_type`; `chain_broken` when a cosign is
  * about another command, or two lines are by one operator.
  */
 export function parseFiledValue(body: Uint8Array | string): FiledValue {
   const value = typeof body === 'string' ? body : Buffer.from(body).toString('latin1')
+  const known = parsed.get(value)
+  if (known !== undefined) return known
+  const made = takeApart(value)
+  if (value.length <= PARSED_LENGTH_MAX) parsed.set(value, made)
+  if (parsed.size > PARSED_MAX) parsed.delete(parsed.keys().next().value as string)
+  return made
+}
+
+function takeApart(value: string): FiledValue {
   const lines = value.split('\n')
   if (lines.length > 1 + COSIGNS_MAX) throw new Fault('malformed', { message: 'A record has too many lines.' })
   const [first, ...rest] = lines as [string, ...string[]]

@@ -5,8 +5,8 @@ import {
   type ControlStep,
   type ReadStream,
 } from '@writ/authority'
+import { coalesce } from '@writ/bus'
 import type { Rev } from '@writ/contracts'
-import { serial } from '../core/serial.ts'
 
 export interface GuardOptions {
   readonly authority: Authority
@@ -28,7 +28,7 @@ export class Guard {
   readonly authority: Authority
   readonly #options: GuardOptions
   readonly #reader: AuthorityReader
-  readonly #inTurn = serial()
+  readonly #refresh = coalesce(() => this.#readToEnd())
   #digestAtKnown: string | undefined
   #saved: ControlPosition | undefined
 
@@ -44,12 +44,14 @@ export class Guard {
    * CONTROL holds less than it did, it has no genesis, or the position cannot be kept: then nothing may begin.
    */
   refresh(): Promise<void> {
-    return this.#inTurn(async () => {
-      await this.#reader.control()
-      const { control } = this.authority
-      control.assertHolds(this.#options.known, this.#options.least, () => this.#digestAtKnown)
-      if (control.rev.seq !== this.#saved?.seq || control.rev.stream !== this.#saved.stream) await this.#save()
-    })
+    return this.#refresh()
+  }
+
+  async #readToEnd(): Promise<void> {
+    await this.#reader.control()
+    const { control } = this.authority
+    control.assertHolds(this.#options.known, this.#options.least, () => this.#digestAtKnown)
+    if (control.rev.seq !== this.#saved?.seq || control.rev.stream !== this.#saved.stream) await this.#save()
   }
 
   /** SIGNERS alone: for a message whose signer is not known yet. */

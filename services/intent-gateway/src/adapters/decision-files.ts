@@ -25,12 +25,15 @@ const File: z.ZodType<DecisionFile> = z.strictObject({
   attestations: z.array(Compact),
 })
 const NUMBER_MAX = 128
+const WHOLE_MAX = 10_000
 /** What is left under a key whose text nobody needs any more. */
 const FORGOTTEN = '-'
 
 /** Decisions about intents, under `<state key>.decision.<n>`: each number is written once, by whoever was first. */
 export class DecisionFiles {
   readonly #bucket: Bucket
+  /** Of decisions that this process stored in one piece. */
+  readonly #whole = new Set<string>()
 
   constructor(bucket: Bucket) {
     this.#bucket = bucket
@@ -44,7 +47,9 @@ export class DecisionFiles {
     // Two that write one number at once would mix their pieces, so pieces lie under the decision's own digest.
     for (const [index, piece] of rest.entries()) await this.#bucket.put(pieceKey(key, n, file.decision, index), piece)
     const value = `${digestOf(file.decision)}\n${first}`
-    return (await this.#bucket.create(decisionKey(key, n), value)) === 'exists' ? 'exists' : 'created'
+    if ((await this.#bucket.create(decisionKey(key, n), value)) === 'exists') return 'exists'
+    if (rest.length === 0) this.#noteWhole(decisionKey(key, n))
+    return 'created'
   }
 
   /** Stores it under the next number that is free, from `from` on. */
@@ -54,7 +59,7 @@ export class DecisionFiles {
     throw new Fault('rate_limited', { message: 'The intent was decided too often.' })
   }
 
-  /** Undefined: there is none, or its intent is settled. */
+  /** Undefined: there is none, or its intent is settled. Throws Fault `internal` on what `create` did not write. */
   async read(key: string, n: number): Promise<NumberedFile | undefined> {
     const entry = await this.#bucket.get(decisionKey(key, n))
     const text = entry === undefined ? '' : Buffer.from(entry.value).toString('utf8')
@@ -68,18 +73,28 @@ export class DecisionFiles {
       if (piece === undefined) throw new Fault('unavailable', { message: 'A piece of a decision is not there.' })
       json += Buffer.from(piece.value).toString('utf8')
     }
-    return { ...File.parse(JSON.parse(json)), n, digest }
+    return { ...fileIn(json), n, digest }
   }
 
   /** Leaves a byte under each of its keys. */
   async forget(key: string, n: number): Promise<void> {
+    if (!this.#whole.delete(decisionKey(key, n))) await this.#forgetPieces(key, n)
+    await this.#bucket.put(decisionKey(key, n), FORGOTTEN)
+  }
+
+  async #forgetPieces(key: string, n: number): Promise<void> {
     const entry = await this.#bucket.get(decisionKey(key, n))
     const [digest, count] = Buffer.from(entry?.value ?? '')
       .toString('utf8')
       .split('\n', 2)
     for (let index = 0; index < Number(count ?? 1) - 1; index++)
       await this.#bucket.put(`${decisionKey(key, n)}.${digest}.${index}`, FORGOTTEN)
-    await this.#bucket.put(decisionKey(key, n), FORGOTTEN)
+  }
+
+  #noteWhole(name: string): void {
+    this.#whole.add(name)
+    const oldest = this.#whole.values().next().value
+    if (this.#whole.size > WHOLE_MAX && oldest !== undefined) this.#whole.delete(oldest)
   }
 
   /** The file of a decision by its digest, looked for from number `from` down. */
@@ -94,4 +109,12 @@ export class DecisionFiles {
 
 function pieceKey(key: string, n: number, decision: string, index: number): string {
   return `${decisionKey(key, n)}.${digestOf(decision)}.${index}`
+}
+
+function fileIn(json: string): DecisionFile {
+  try {
+    return File.parse(JSON.parse(json))
+  } catch (cause) {
+    throw new Fault('internal', { message: 'A stored decision cannot be read.', cause })
+  }
 }

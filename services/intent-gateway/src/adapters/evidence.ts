@@ -116,10 +116,13 @@ export class Evidence {
       ])
     })
     const gateways = plans.map(({ token }) => this.#authority.trust.record('gateway', token.aud))
-    await Promise.all([this.accepted(record, intent), this.records(gateways), ...papers])
-    await Promise.all(
-      plans.map((plan) => this.#papers.once(`dispatch ${plan.planDigest}`, this.#dispatchedEvent(record, plan))),
-    )
+    const documents = Promise.all([this.accepted(record, intent), this.records(gateways), ...papers])
+    documents.catch(() => undefined)
+    await this.#papers.placed()
+    await Promise.all([
+      documents,
+      ...plans.map((plan) => this.#papers.once(`dispatch ${plan.planDigest}`, this.#dispatchedEvent(record, plan))),
+    ])
   }
 
   /** An outcome as its gateway signed it. `late`: another one counts, or its intent is settled; then it is named and not kept. */
@@ -155,14 +158,16 @@ export class Evidence {
 
   async filed(value: string): Promise<void> {
     const { command, cosigns } = parseFiledValue(value)
+    const { trust } = this.#authority
+    const signers = [command, ...cosigns].map(({ claims }) => claims.iss)
     const { kind, id, version, record } = command.claims
+    // Operators' own records are signed by pinned keys, which need none.
+    const operators = kind === 'operator' ? [] : signers.map((signer) => trust.valueOf('operator', signer))
+    const done = [command, ...cosigns].every(({ jws }) => this.#papers.isDurable(jws.digest))
+    if (done && operators.every((held) => held === undefined)) return
     const keys =
       record !== null && 'keys' in record ? { keys: record.keys as PublicJwk[] as unknown as JsonObject[] } : {}
     const event = auditEvent('record.filed', { detail: { kind, id, version, ...keys } })
-    const { trust } = this.#authority
-    const signers = [command, ...cosigns].map(({ claims }) => claims.iss)
-    // Operators' own records are signed by pinned keys, which need none.
-    const operators = kind === 'operator' ? [] : signers.map((signer) => trust.valueOf('operator', signer))
     await Promise.all([
       ...operators.map((held) => (held === undefined ? undefined : this.filed(held))),
       this.#papers.record(event, [

@@ -14,14 +14,21 @@ export function followIntents(
   changed: (key: string) => void,
   report: (error: unknown) => void,
 ): Promise<StreamTail> {
-  const records = `${bucketSubjects('intents').slice(0, -1)}*.*`
+  const prefix = bucketSubjects('intents').slice(0, -1)
+  const records = `${prefix}*.*`
   return bus.tail({
     stream: 'KV_intents',
     filters: [records],
     wakeSubject: subjects(region).storedIntents,
     fromSeq: 1,
-    apply: ({ data, seq, deleted }) => {
+    apply: ({ subject, data, seq, deleted }) => {
       if (deleted) return
+      // What this process wrote itself comes back.
+      const key = subject.slice(prefix.length)
+      if ((index.get(key)?.revision ?? 0) >= seq) {
+        changed(key)
+        return
+      }
       try {
         const record = parseRecord(data)
         index.apply(record, seq)

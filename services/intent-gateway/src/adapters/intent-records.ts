@@ -20,6 +20,8 @@ export interface Change {
 }
 
 const TRIES_MAX = 16
+/** Intents whose texts this process claimed and has not settled; the others are read from the bucket. */
+const TEXTS_MAX = 2000
 /** What is left under a key whose text nobody needs any more. */
 const FORGOTTEN = '-'
 
@@ -30,6 +32,7 @@ const FORGOTTEN = '-'
 export class IntentRecords {
   readonly index: IntentIndex
   readonly #bucket: Bucket
+  readonly #texts = new Map<string, string>()
 
   constructor(bucket: Bucket, index: IntentIndex) {
     this.#bucket = bucket
@@ -38,7 +41,10 @@ export class IntentRecords {
 
   /** Claims an identity for a message: `ours` now or before, or `another`'s. The value is the exact message. */
   async claimIntent(key: string, compact: string): Promise<'ours' | 'another'> {
-    if ((await this.#bucket.create(intentKey(key), compact)) !== 'exists') return 'ours'
+    if ((await this.#bucket.create(intentKey(key), compact)) !== 'exists') {
+      this.#keep(key, compact)
+      return 'ours'
+    }
     const record = await this.read(key)
     const known = record?.digest ?? digestOf((await this.text(intentKey(key))) ?? '')
     return known === digestOf(compact) ? 'ours' : 'another'
@@ -89,7 +95,8 @@ export class IntentRecords {
       ...record.approvals.map(({ approver_id }) => approvalKey(key, approver_id)),
       ...(record.reasons.some(({ code }) => code === 'cancelled') ? [cancelKey(key)] : []),
     ]
-    for (const text of texts) await this.#bucket.put(text, FORGOTTEN)
+    this.#texts.delete(key)
+    await Promise.all(texts.map((text) => this.#bucket.put(text, FORGOTTEN)))
     const done = doneOf(record)
     const revision = await this.#bucket.update(key, formatRecord(done), entry.revision)
     if (revision === 'stale') await this.read(key)
@@ -110,8 +117,16 @@ export class IntentRecords {
 
   /** The exact intent. Throws Fault `internal` when it is not there: it is written before the record. */
   async intent(key: string): Promise<string> {
+    const kept = this.#texts.get(key)
+    if (kept !== undefined) return kept
     const text = await this.text(intentKey(key))
     if (text === undefined) throw new Fault('internal', { message: 'The text of an intent is not there.' })
     return text
+  }
+
+  #keep(key: string, compact: string): void {
+    this.#texts.set(key, compact)
+    const oldest = this.#texts.keys().next().value
+    if (this.#texts.size > TEXTS_MAX && oldest !== undefined) this.#texts.delete(oldest)
   }
 }

@@ -15,6 +15,12 @@ const REMEMBERED_MAX = 200_000
 /** Longer than this nothing waits for the log; what was recorded stays on its way there. */
 const DURABLE_WITHIN_MS = 5000
 
+interface Recorded {
+  /** Resolves when it is in the flushed stream. */
+  readonly durable: Promise<void>
+  isDurable: boolean
+}
+
 /**
  * The documents that this service records, each once in the chain of this boot and before anything that rests on it: a plan's must
  * come before its `plan.dispatched` in the same chain (G4), and a restarted process is another chain.
@@ -24,7 +30,9 @@ export class Papers {
   readonly #audit: AuditLog
   readonly #clock: Clock
   /** What is in the chain, or on its way, by digest. */
-  readonly #recorded = new Map<string, Promise<void>>()
+  readonly #recorded = new Map<string, Recorded>()
+  /** What is being sealed and has no place in the chain yet. */
+  readonly #placing = new Set<Promise<void>>()
 
   constructor(audit: AuditLog, keys: SubjectKeys, clock: Clock) {
     this.#audit = audit
@@ -43,7 +51,8 @@ export class Papers {
     if (missing.length > 0)
       this.#begin(
         missing.map(({ jws }) => digestOf(jws)),
-        this.#write(event, missing),
+        event,
+        missing,
       )
     return this.#durable(names)
   }
@@ -51,20 +60,42 @@ export class Papers {
   /** Records an event once under a name, with those of the papers that were not there yet. */
   once(name: string, event: NewEvent, papers: readonly Paper[] = []): Promise<void> {
     const missing = papers.filter(({ jws }) => !this.#recorded.has(digestOf(jws)))
-    if (!this.#recorded.has(name))
-      this.#begin([name, ...missing.map(({ jws }) => digestOf(jws))], this.#write(event, missing))
+    if (!this.#recorded.has(name)) this.#begin([name, ...missing.map(({ jws }) => digestOf(jws))], event, missing)
     return this.#durable([name, ...papers.map(({ jws }) => digestOf(jws))])
+  }
+
+  /**
+   * Resolves when everything that was recorded before this call has its place in the chain, so that what is recorded next stands
+   * behind it. It may not be durable yet. Throws Fault `unavailable` when something of it found no place.
+   */
+  async placed(): Promise<void> {
+    await Promise.all(this.#placing)
+  }
+
+  /** Whether it is durable in this chain. */
+  isDurable(digest: string): boolean {
+    return this.#recorded.get(digest)?.isDurable === true
   }
 
   pseudonym(user: string): string {
     return this.keys.pseudonym(user)
   }
 
-  #begin(names: readonly string[], done: Promise<void>): void {
-    for (const name of names) this.#recorded.set(name, done)
-    done.catch(() => {
-      for (const name of names) if (this.#recorded.get(name) === done) this.#recorded.delete(name)
-    })
+  #begin(names: readonly string[], event: NewEvent, papers: readonly Paper[]): void {
+    const written = this.#write(event, papers)
+    const recorded: Recorded = { durable: written.then(({ durable }) => durable), isDurable: false }
+    for (const name of names) this.#recorded.set(name, recorded)
+    recorded.durable.then(
+      () => {
+        recorded.isDurable = true
+      },
+      () => {
+        for (const name of names) if (this.#recorded.get(name) === recorded) this.#recorded.delete(name)
+      },
+    )
+    const placing = written.then(() => undefined)
+    this.#placing.add(placing)
+    placing.catch(() => undefined).finally(() => this.#placing.delete(placing))
     for (const oldest of this.#recorded.keys()) {
       if (this.#recorded.size <= REMEMBERED_MAX) break
       this.#recorded.delete(oldest)
@@ -72,19 +103,26 @@ export class Papers {
   }
 
   async #durable(names: readonly string[]): Promise<void> {
+    const open = names.flatMap((name) => {
+      const recorded = this.#recorded.get(name)
+      return recorded === undefined || recorded.isDurable ? [] : [recorded.durable]
+    })
+    if (open.length === 0) return
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => {
         reject(new Fault('unavailable', { message: 'The audit record is not durable yet.' }))
       }, DURABLE_WITHIN_MS)
     })
-    const all = Promise.all(names.map((name) => this.#recorded.get(name) ?? Promise.resolve()))
-    await Promise.race([all, late]).finally(() => clearTimeout(timer))
+    await Promise.race([Promise.all(open), late]).finally(() => clearTimeout(timer))
   }
 
-  async #write(event: NewEvent, papers: readonly Paper[]): Promise<void> {
+  /** Resolves when the events have their place in the chain. */
+  async #write(event: NewEvent, papers: readonly Paper[]): Promise<{ readonly durable: Promise<void> }> {
     const documents = await Promise.all(papers.map((paper) => this.#document(paper)))
-    await this.#audit.record(spread(event, documents))
+    const durable = this.#audit.record(spread(event, documents))
+    durable.catch(() => undefined)
+    return { durable }
   }
 
   async #document({ message, jws, under }: Paper): Promise<EventDocument> {

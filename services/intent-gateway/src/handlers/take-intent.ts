@@ -6,7 +6,7 @@ import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { OutcomeCopies } from '../adapters/outcome-copies.ts'
 import type { Statuses } from '../adapters/statuses.ts'
-import { type IntentRecord, isDone, stateKey } from '../core/intent-record.ts'
+import { type IntentRecord, isDone, type LiveRecord, stateKey } from '../core/intent-record.ts'
 import { judgeIntent } from '../core/judge-intent.ts'
 import { checkLimits } from '../core/limits.ts'
 import { stepsOf } from '../core/routes.ts'
@@ -84,25 +84,52 @@ async function take(
 ): Promise<void> {
   const { claims, jws } = signed
   const key = stateKey(agentId, claims.jti)
-  const known = await deps.records.read(key)
+  const seen = deps.records.index.get(key) !== undefined || deps.records.index.keyOf(jws.digest) !== undefined
+  const known = seen ? await deps.records.read(key) : undefined
   if (known?.digest === jws.digest) return resume(deps, key, known)
+  try {
+    await takeNew(deps, turns, agentId, signed, known !== undefined)
+  } catch (error) {
+    // The index forgets what was settled long ago, and may lag behind another replica.
+    const before = seen || !isDecided(error) ? undefined : await deps.records.read(key)
+    if (before?.digest !== jws.digest) throw error
+    await resume(deps, key, before)
+  }
+}
+
+/** `taken`: its `jti` is known to be another message's. */
+async function takeNew(
+  deps: TakeIntentDeps,
+  turns: Turns,
+  agentId: string,
+  signed: Verified<typeof intentMessage>,
+  taken: boolean,
+): Promise<void> {
+  const { claims, jws } = signed
+  const key = stateKey(agentId, claims.jti)
   checkEnvelope(deps.view.authority, signed as Verified, deps.clock.nowSeconds())
   if (claims.delivery === 'agent')
     throw new Refused('unavailable', { message: 'Delivery by the agent is not supported yet.' })
   if (!deps.hasRoom()) throw new Refused('unavailable', { message: 'There is no room for more intents now.' })
   // An agent's intents are counted one after the other, so that none slips past its limits.
-  await turns.take(agentId, async () => {
+  const made = await turns.take(agentId, async () => {
     const agent = deps.view.authority.trust.record('agent', agentId)
     if (agent === undefined) throw new Fault('unknown_agent', { message: 'No such agent is registered.' })
     checkLimits(deps.records.index, agentId, agent.record, deps.clock.nowSeconds())
-    if (known !== undefined || (await deps.records.claimIntent(key, jws.compact)) === 'another')
+    if (taken || (await deps.records.claimIntent(key, jws.compact)) === 'another')
       throw new Fault('replayed', { message: 'Another message was published under this jti.' })
-    await create(deps, key, signed)
+    return create(deps, key, signed)
   })
+  // A refusal is said when it is settled.
+  if (made?.state === 'accepted') await deps.statuses.say(made)
 }
 
 /** The identity is this message's. From here on it has status under its own id, a refusal too. */
-async function create(deps: TakeIntentDeps, key: string, signed: Verified<typeof intentMessage>): Promise<void> {
+async function create(
+  deps: TakeIntentDeps,
+  key: string,
+  signed: Verified<typeof intentMessage>,
+): Promise<LiveRecord | undefined> {
   const { claims, jws } = signed
   const judged = await judge(deps, signed)
   const steps = 'steps' in judged ? judged.steps : []
@@ -116,12 +143,11 @@ async function create(deps: TakeIntentDeps, key: string, signed: Verified<typeof
   if (await deps.records.create(record)) {
     deps.meter.accepted(key)
     deps.kick(key)
-    // A refusal is said when it is settled.
-    if (reason === undefined) await deps.statuses.say(record)
-    return
+    return record
   }
   const other = await deps.records.read(key)
   if (other !== undefined) await resume(deps, key, other)
+  return undefined
 }
 
 type Judged = { readonly steps: ReturnType<typeof stepsOf> } | { readonly reason: Reason }

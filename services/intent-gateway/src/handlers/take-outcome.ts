@@ -77,10 +77,13 @@ async function count(
   })
   const after = change?.after ?? (await deps.records.read(key)) ?? record
   if (isDone(after) || effect === 'late') return late(deps, after, claims, jws.digest)
-  await deps.statuses.outcome(after, claims.step_id, body, () => isLatest(deps, key, claims, jws.digest))
-  await deps.statuses.say(after)
-  if (effect === 'try-ended') await nextTry(deps, jws.compact)
-  await soon(deps.evidence.outcome(after, claims, jws.compact), deps.reportLate)
+  // Sent in this order on one connection, so stored in it: nobody hears a status before the outcome that it names.
+  await Promise.all([
+    deps.statuses.outcome(after, claims.step_id, body, () => isLatest(deps, key, claims, jws.digest)),
+    deps.statuses.say(after),
+    effect === 'try-ended' ? nextTry(deps, jws.compact) : undefined,
+    soon(deps.evidence.outcome(after, claims, jws.compact), deps.reportLate),
+  ])
   deps.meter.outcome(claims.state)
   if (claims.state === 'started' && record.steps.every(({ state }) => state === 'waiting'))
     deps.meter.passed(key, 'begin')

@@ -22,6 +22,7 @@ const CALL_TIMEOUT_MS = 1000
 const PAUSE_MS = 1000
 const CHECK_EVERY_MS = 5000
 const QUEUE_MAX = 10_000
+const MISSED_MAX = 5000
 const CURSOR = /^\d{12}\.[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 
 /** The token index in Redis 6.2 or later. Losing it, emptying it or writing to it changes no answer but `list` and an early no. */
@@ -33,6 +34,8 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
   #pausedUntilMs = 0
   /** A write failed or the connection was lost: what is there may not be all. */
   #incomplete = true
+  /** Writes that were not tried while nothing was asked of Redis. */
+  #missed: (() => Promise<void>)[] = []
   #filling: Promise<void> | undefined
 
   private constructor(options: RedisIndexOptions) {
@@ -68,7 +71,7 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
 
   /** Whether `list` answers now, and all tokens are there. */
   get complete(): boolean {
-    return this.#client.isReady && !this.#incomplete
+    return this.#client.isReady && !this.#incomplete && this.#missed.length === 0
   }
 
   recordToken(token: IndexedToken): void {
@@ -135,12 +138,26 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
     )
   }
 
+  /** A write that is late is made again: they may all be repeated. More than a few thousand, and Redis is filled anew. */
   #beside(write: () => Promise<void>): void {
-    if (!this.#usable()) this.#incomplete = true
-    else
-      write().catch(() => {
-        this.#incomplete = true
-      })
+    if (this.#usable()) write().catch(() => this.#miss(write))
+    else this.#miss(write)
+  }
+
+  #miss(write: () => Promise<void>): void {
+    if (this.#incomplete) return
+    this.#missed.push(write)
+    if (this.#missed.length <= MISSED_MAX) return
+    this.#missed = []
+    this.#incomplete = true
+  }
+
+  async #makeUp(): Promise<void> {
+    while (this.#usable() && !this.#incomplete) {
+      const write = this.#missed.shift()
+      if (write === undefined) return
+      await write().catch(() => this.#missed.unshift(write))
+    }
   }
 
   /** Fills Redis again after it was lost or emptied: at each connection, and when a look finds its mark gone. */
@@ -154,7 +171,10 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
   }
 
   async #fill(): Promise<void> {
+    await this.#makeUp()
+    if (!this.#usable()) return
     if (!this.#incomplete && (await this.#marked())) return
+    this.#missed = []
     this.#incomplete = false
     for await (const entry of this.#options.everything()) {
       if (entry.kind === 'token') await this.#writeToken(entry)
