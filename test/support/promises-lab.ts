@@ -1,25 +1,18 @@
 import { randomUUID } from 'node:crypto'
 import { readFile, writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
-import { type Agent, ask as askService, connectAgent, openSession, type SubmittedIntent } from '@writ/agent-sdk'
+import { type Agent, ask as askService, connectAgent, type SubmittedIntent } from '@writ/agent-sdk'
 import { entriesAbout } from '@writ/audit'
-import { verifyService } from '@writ/authority'
 import { type Bus, connectBus } from '@writ/bus'
 import { ensureRecord, publishControl } from '@writ/cli'
 import {
-  type ApprovalRequest,
   answerMessage,
-  approvalMessage,
-  approvalRequestMessage,
   keyMessage,
-  type Message,
   type PublicJwk,
   queryMessage,
   type RecordOf,
-  type Result,
   type Rpc,
   resultMessage,
   type ServiceRole,
@@ -28,12 +21,14 @@ import {
   type Token,
 } from '@writ/contracts'
 import { type ActionContext, type Gateway, startGateway } from '@writ/gateway-sdk'
-import { digestOf, ephemeralSigner, openMessage, openSigner, type Signer, signMessage } from '@writ/keys'
+import { ephemeralSigner, openSigner, type Signer, signMessage } from '@writ/keys'
 import { connectStore, createCredentials, enrol, planePaths } from '@writ/plane'
+import { type Approver, openApprover } from './approver.ts'
 import { type LocalStack, REGION } from './local-stack.ts'
 import { type LocalJson, Outsider, until } from './outsider.ts'
 import { OutsiderGateway } from './outsider-gateway.ts'
 import { makeKey, open } from './outsider-jws.ts'
+import { redisCommand } from './redis.ts'
 
 export const USER = 'u-lea'
 export const ACTIONS = ['telemetry-read', 'restart', 'firmware-update']
@@ -50,12 +45,6 @@ export interface LabGateway {
   /** Actions on the device run until the test lets them go, or their signal aborts. */
   hold(deviceId: string): { readonly release: () => void }
   callsOf(intent: { readonly digest: string }): readonly ActionContext[]
-}
-
-export interface Approver {
-  /** The request about an intent that this approver is shown, verified. */
-  pending(intentDigest: string): Promise<ApprovalRequest>
-  say(intentDigest: string, decisionDigest: string, verdict: 'approve' | 'reject'): Promise<Result>
 }
 
 /** The running stack with a laboratory in it: an agent, gateways that the test holds, and what an attacker may have stolen. */
@@ -229,14 +218,7 @@ export class Lab implements AsyncDisposable {
   /** Takes everything out of Redis. */
   async emptyRedis(): Promise<void> {
     const { redis_url } = JSON.parse(await readFile(this.stack.paths.localJson, 'utf8')) as { redis_url: string }
-    const { hostname, port, password } = new URL(redis_url)
-    const socket = connect({ host: hostname, port: Number(port) })
-    let answers = ''
-    socket.on('data', (data) => {
-      answers += data.toString()
-    })
-    socket.write(`AUTH ${password}\r\nFLUSHALL\r\n`)
-    await until('Redis is empty', () => answers === '+OK\r\n+OK\r\n').finally(() => socket.destroy())
+    await redisCommand(redis_url, 'FLUSHALL')
   }
 
   /** The log's entries about an intent have these types. */
@@ -298,34 +280,7 @@ export class Lab implements AsyncDisposable {
 
   /** An approver of the pilot plant, with its own key. */
   async approver(id: string): Promise<Approver> {
-    const session = this.#own(await openSession({ enrolment: this.stack.paths.identity('approver', id) }))
-    const envelope = (seconds: number) => {
-      const iat = Math.floor(Date.now() / 1000)
-      return { iss: id, aud: session.authority.audience, iat, exp: iat + seconds, jti: randomUUID() }
-    }
-    const ask = async <M extends Message>(subject: string, body: string, reply: M) => {
-      const from = 'intent-gateway'
-      return (await askService(session, { subject, body, from, replies: [reply, resultMessage] })).claims
-    }
-    return {
-      pending: async (intentDigest) => {
-        const query = { ...envelope(30), what: 'pending' as const, args: {} }
-        const body = await signMessage(session.signer, queryMessage, query)
-        const answer = await ask(session.subjects.query('approver', id), body, answerMessage)
-        const requests = (answer as { items: string[] }).items.map((item) => {
-          const opened = openMessage(approvalRequestMessage, item)
-          return verifyService(session.authority, 'intent-gateway', opened).claims
-        })
-        const found = requests.find(({ intent }) => digestOf(intent) === intentDigest)
-        if (found === undefined) throw new Error('no such request is pending')
-        return found
-      },
-      say: async (intent_digest, decision_digest, verdict) => {
-        const approval = { ...envelope(600), intent_digest, decision_digest, verdict }
-        const body = await signMessage(session.signer, approvalMessage, approval)
-        return ask(session.subjects.approval(id), body, resultMessage) as Promise<Result>
-      },
-    }
+    return this.#own(await openApprover(this.stack.paths.identity('approver', id)))
   }
 
   /** The last plan of a gateway that is not acknowledged. */

@@ -63,6 +63,25 @@ export async function startRedis(): Promise<TestRedis> {
   return redis
 }
 
+/** One command at `redis://[:password@]host:port`, as on the command line. Throws what Redis refuses. */
+export async function redisCommand(url: string, command: string): Promise<string> {
+  const { hostname, port, password } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  try {
+    await once(socket, 'connect')
+    let reply = ''
+    for (const line of [...(password === '' ? [] : [`AUTH ${password}`]), command]) {
+      socket.write(`${line}\r\n`)
+      const [data] = (await once(socket, 'data')) as [Buffer]
+      reply = data.toString().trimEnd()
+      if (reply.startsWith('-')) throw new Error(`${command}: ${reply}`)
+    }
+    return reply
+  } finally {
+    socket.destroy()
+  }
+}
+
 /** The inline protocol: a line in, the reply as Redis writes it. */
 async function ask(port: number, command: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')

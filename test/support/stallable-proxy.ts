@@ -1,9 +1,13 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
-/** A line between a client and a server that a test can cut without either end noticing: bytes wait on it. */
+/** A line between a client and a server that a test can cut. */
 export interface StallableProxy extends AsyncDisposable {
   readonly port: number
+  /** Neither end notices: bytes wait on the line, on new connections too. */
+  stall(): void
+  /** Connections break, and new ones are ended at once. */
+  cut(): void
   /** The line is cut right after the client has sent bytes that hold this text. Resolves then. */
   stallAfter(text: string): Promise<void>
   resume(): void
@@ -12,16 +16,24 @@ export interface StallableProxy extends AsyncDisposable {
 export async function startProxy(target: { readonly host: string; readonly port: number }): Promise<StallableProxy> {
   const pairs = new Set<readonly [Socket, Socket]>()
   let stalled = false
+  let isCut = false
+  const stall = (): void => {
+    stalled = true
+    for (const pair of pairs) for (const socket of pair) socket.pause()
+  }
   let watch: { readonly text: string; readonly cut: () => void } | undefined
   const server = createServer((client) => {
+    if (isCut) {
+      client.destroy()
+      return
+    }
     const upstream = connect(target)
     const pair = [client, upstream] as const
     pairs.add(pair)
     client.on('data', (chunk) => {
       upstream.write(chunk)
       if (watch === undefined || !chunk.includes(watch.text)) return
-      stalled = true
-      for (const each of pairs) for (const socket of each) socket.pause()
+      stall()
       watch.cut()
       watch = undefined
     })
@@ -45,8 +57,14 @@ export async function startProxy(target: { readonly host: string; readonly port:
       new Promise((cut) => {
         watch = { text, cut }
       }),
+    stall,
+    cut: () => {
+      isCut = true
+      for (const pair of pairs) for (const socket of pair) socket.destroy()
+    },
     resume: () => {
       stalled = false
+      isCut = false
       for (const pair of pairs) for (const socket of pair) socket.resume()
     },
     [Symbol.asyncDispose]: async () => {

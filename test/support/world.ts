@@ -52,10 +52,10 @@ export interface World {
   control(claims: object, options?: { by?: Signer; iss?: string }): Promise<string>
 }
 
-export async function createWorld(): Promise<World> {
+export async function createWorld(newSigner: () => Signer = ephemeralSigner): Promise<World> {
   const signers = () =>
-    Object.fromEntries(SERVICE_ROLES.map((role) => [role, ephemeralSigner()])) as Record<ServiceRole, Signer>
-  const [root, anchors, services] = [ephemeralSigner(), signers(), signers()]
+    Object.fromEntries(SERVICE_ROLES.map((role) => [role, newSigner()])) as Record<ServiceRole, Signer>
+  const [root, anchors, services] = [newSigner(), signers(), signers()]
   const parties = new Map<string, Signer>()
   const versions = new Map<string, number>()
   const jwks = Object.fromEntries(SERVICE_ROLES.map((role) => [role, anchors[role].jwk])) as Record<
@@ -71,7 +71,7 @@ export async function createWorld(): Promise<World> {
     parties,
     signerOf(kind, id) {
       const name = `${kind}/${id}`
-      const signer = parties.get(name) ?? ephemeralSigner()
+      const signer = parties.get(name) ?? newSigner()
       parties.set(name, signer)
       return signer
     },
@@ -134,8 +134,8 @@ export interface SmallPlant {
 
 export const BUNDLE = 'A'.repeat(43)
 
-export async function createSmallPlant(): Promise<SmallPlant> {
-  const world = await createWorld()
+export async function createSmallPlant(newSigner?: () => Signer): Promise<SmallPlant> {
+  const world = await createWorld(newSigner)
   const authority = createAuthority(REGION, world.trust)
   const values = new Map<string, string>()
   let seq = 0

@@ -33,6 +33,8 @@ export interface StackOptions {
   readonly region: string
   /** One line for a person: what takes long. */
   readonly log: (line: string) => void
+  /** Changes how a process is started: a test lays a line that it can cut between that process and the bus. */
+  readonly around?: (spec: ProcessSpec) => Promise<ProcessSpec>
 }
 
 /** The real thing on one machine: NATS, Redis and each service as a process of its own, stopped together. */
@@ -45,6 +47,10 @@ export interface Stack extends AsyncDisposable {
   /** Waits until every service says that it is ready. */
   untilReady(): Promise<void>
   startGateway(gatewayId: string): Promise<void>
+  /** Keeps another process running beside those of the stack, until the stack stops: a second replica. */
+  supervise(spec: ProcessSpec): Promise<void>
+  /** How a service is started: what a second replica is made from. */
+  serviceSpec(role: LocalRole): ProcessSpec
   /** A running process, for tests that kill it. */
   pidOf(name: string): number | undefined
 }
@@ -76,7 +82,8 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
   const programs = await findPrograms(options)
 
   const running = new Map<string, Supervised>()
-  const supervise = async (spec: ProcessSpec, wait: boolean): Promise<void> => {
+  const supervise = async (plain: ProcessSpec, wait: boolean): Promise<void> => {
+    const spec = (await options.around?.(plain)) ?? plain
     const supervised = new Supervised(spec, file, (name) => log(`${name} ended by itself and is started again.`))
     running.set(spec.name, supervised)
     started.push(supervised)
@@ -95,11 +102,8 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
   const settings = { plane, redisUrl: redis.url }
   for (const role of LOCAL_ROLES)
     await enrol(plane, { kind: role, id: INSTANCE, outDir: paths.service(role, INSTANCE) })
-  await Promise.all(
-    LOCAL_ROLES.map((role) =>
-      supervise(serviceSpec(role, paths, ports, programs, settings), role === 'intent-gateway'),
-    ),
-  )
+  const specOf = (role: LocalRole): ProcessSpec => serviceSpec(role, paths, ports, programs, settings)
+  await Promise.all(LOCAL_ROLES.map((role) => supervise(specOf(role), role === 'intent-gateway')))
   await writeLocalFile(paths, ports, plane, redis.url)
   return {
     paths,
@@ -112,6 +116,8 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
     untilReady: async () => {
       for (const role of LOCAL_ROLES) await running.get(role)?.untilReady()
     },
+    supervise: (spec) => supervise(spec, true),
+    serviceSpec: specOf,
     startGateway: async (gatewayId) => supervise(await gatewaySpec(gatewayId, paths, programs), true),
     pidOf: (name) => running.get(name)?.pid,
     [Symbol.asyncDispose]: () => stopAll(started.splice(0)),
@@ -123,7 +129,7 @@ async function findPrograms({ root, env, log }: StackOptions): Promise<Programs>
   const nats = await resolveTool('nats-server', tools)
   const redis = await resolveTool('redis-server', tools)
   const telemetry = Object.keys(env).filter((name) => name.startsWith('OTEL_'))
-  const passed = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', ...telemetry].flatMap((name) => {
+  const passed = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS', ...telemetry].flatMap((name) => {
     const value = env[name]
     return value === undefined ? [] : [[name, value] as const]
   })

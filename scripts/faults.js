@@ -1,0 +1,24 @@
+// `npm run test:faults -- [--seed N] [--intents N] [--history FILE]`: a run of intents under faults, judged from what was recorded.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    intents: { type: 'string', default: '500' },
+    history: { type: 'string' },
+  },
+})
+const numbers = [values.seed, values.intents]
+if (!numbers.every((text) => /^\d{1,9}$/.test(text))) {
+  process.stderr.write('Usage: npm run test:faults -- [--seed N] [--intents N] [--history FILE]\n')
+  process.exit(2)
+}
+const [WRIT_FAULTS_SEED, WRIT_FAULTS_INTENTS] = numbers
+const history = values.history === undefined ? {} : { WRIT_FAULTS_HISTORY: values.history }
+const env = { ...process.env, WRIT_FAULTS_SEED, WRIT_FAULTS_INTENTS, ...history }
+const args = ['vitest', 'run', '--project', 'system', 'test/faults.test.ts', '-t', 'every process is killed']
+const child = spawn('npx', args, { stdio: 'inherit', env })
+const [code] = await once(child, 'exit')
+process.exitCode = code ?? 1

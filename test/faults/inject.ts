@@ -1,0 +1,87 @@
+import { cp, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LOCAL_ROLES } from '@writ/local'
+import { redisCommand } from '../support/redis.ts'
+import type { Plant } from './plant.ts'
+import { eventually } from './recorder.ts'
+import { type Fault, GATEWAYS, type ProcessName } from './schedule.ts'
+
+const APPENDED = 'appendonlydir'
+const SNAPSHOT = 'snapshot'
+
+/** What Redis holds now is what a later `roll-back` goes back to. */
+export async function keepRedis({ stack }: Plant): Promise<void> {
+  await cp(join(stack.paths.redis, APPENDED), join(stack.paths.redis, SNAPSHOT), { recursive: true })
+}
+
+/** Does it. Resolves when it is over and what it was done to can work again. */
+export async function inject(plant: Plant, { kind, process, ms }: Fault): Promise<void> {
+  switch (kind) {
+    case 'kill':
+      return killed(plant, process)
+    case 'stop': {
+      const pid = pidOf(plant, process)
+      globalThis.process.kill(pid, 'SIGSTOP')
+      await delay(ms).finally(() => globalThis.process.kill(pid, 'SIGCONT'))
+      return
+    }
+    case 'cut':
+    case 'stall': {
+      const lines = linesOf(plant, process)
+      for (const line of lines) line[kind]()
+      await delay(ms).finally(() => {
+        for (const line of lines) line.resume()
+      })
+      return
+    }
+    case 'lose':
+      return killed(plant, process, () => loseUnflushed(plant))
+    case 'empty':
+      await redisCommand(plant.redisUrl, 'FLUSHALL')
+      return
+    case 'roll-back':
+      return killed(plant, process, () => rollBack(plant))
+  }
+}
+
+function pidOf({ stack }: Plant, process: ProcessName): number {
+  const pid = stack.pidOf(process)
+  if (pid === undefined) throw new Error(`${process} does not run`)
+  return pid
+}
+
+/** `before`: what happens to its files first, while it is stopped and writes nothing. */
+async function killed(plant: Plant, name: ProcessName, before?: () => Promise<void>): Promise<void> {
+  const pid = pidOf(plant, name)
+  if (before !== undefined) {
+    process.kill(pid, 'SIGSTOP')
+    await before()
+  }
+  process.kill(pid, 'SIGKILL')
+  await eventually(`${name} runs again`, 30_000, async () => plant.stack.pidOf(name) !== pid)
+  await plant.untilReady(name)
+}
+
+function linesOf({ lines }: Plant, process: ProcessName) {
+  const names = process === 'nats-server' ? [...LOCAL_ROLES, ...GATEWAYS] : [process]
+  return names.map((name) => {
+    const line = lines.get(name)
+    if (line === undefined) throw new Error(`${name} has no line`)
+    return line
+  })
+}
+
+async function loseUnflushed({ stack }: Plant): Promise<void> {
+  const files = await readdir(stack.paths.nats, { recursive: true })
+  const lost = files.filter((path) => /\/streams\/(INTENTS|PLANS|OUTCOMES|STATUS)\/msgs$/.test(path))
+  if (lost.length !== 4) throw new Error(`not the four streams: ${lost.join(', ')}`)
+  await Promise.all(lost.map((path) => rm(join(stack.paths.nats, path), { recursive: true })))
+}
+
+async function rollBack({ stack }: Plant): Promise<void> {
+  const at = (name: string): string => join(stack.paths.redis, name)
+  await rm(at('replaced'), { recursive: true, force: true })
+  await rename(at(APPENDED), at('replaced'))
+  await cp(at(SNAPSHOT), at(APPENDED), { recursive: true })
+}
