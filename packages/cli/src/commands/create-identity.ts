@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { Fault, type PublicJwk, type RecordKind, type RecordOf, type Rev } from '@writ/contracts'
 import { publicJwk, thumbprint } from '@writ/keys'
 import { enrol, type Plane } from '@writ/plane'
+import { withAdvice } from '../advice.ts'
 import { type Context, identityFolder, planeOf } from '../context.ts'
 import { keyFiles, nextKey, publicKeyIn } from '../identities/key-files.ts'
 import { type EnrolledKind, keysOf, readRecords } from '../identities/kinds.ts'
@@ -83,7 +84,11 @@ export async function createIdentity<K extends EnrolledKind>(
 /** Before anything is made. The broker says it again, of what is in force by then. */
 function assertNext({ authority }: CosignedSession, kind: RecordKind, id: string, version: number): void {
   const next = authority.trust.version(kind, id) + 1
-  if (version !== next) throw new Fault('wrong_version', { message: `The next version is ${next}.` })
+  if (version === next) return
+  const fault = new Fault('wrong_version', { message: `The next version is ${next}.` })
+  if (next === 1) throw fault
+  const there = `\`writ ${kind} show ${id}\` shows what was filed; --version ${next} puts this in its place.`
+  throw withAdvice(fault, there)
 }
 
 interface Target {
