@@ -455,13 +455,13 @@ const TIMES = (): readonly HostilePlan[] => [
     'recorded',
   ),
   row('iat and nbf not ahead', 'agent/a1', 'not_yet_valid', 'plan of tomorrow', {
-    plan: { claims: { iat: at(60), exp: at(90) } },
+    plan: { claims: { iat: at(200), exp: at(290) } },
   }),
   row('iat and nbf not ahead', 'agent/a1', 'not_yet_valid', 'token of tomorrow', {
-    token: { claims: { iat: at(60), exp: at(90) } },
+    token: { claims: { iat: at(200), exp: at(290) } },
   }),
   row('iat and nbf not ahead', 'agent/a1', 'not_yet_valid', 'token that begins later', {
-    token: { claims: { nbf: at(60) } },
+    token: { claims: { nbf: at(200) } },
   }),
   row('iat and nbf not ahead', 'agent/a1', 'not_yet_valid', 'decision from after its token', {
     decision: { claims: { iat: at(30), exp: at(85) } },

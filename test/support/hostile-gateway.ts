@@ -88,6 +88,8 @@ export class Forge {
   readonly plant: SmallPlant
   /** Values that were in force once. */
   readonly superseded = new Map<string, string>()
+  /** The instant at which chains are signed, where it is not the real one: rows that take a while to make are of one instant. */
+  now: number | undefined
   readonly #rightful = new Set<string>()
   /** What no key of its signer has signed, whatever its header says. */
   readonly #posed = new Set<string>()
@@ -148,7 +150,7 @@ export class Forge {
     const { world, authority } = this.plant
     const devices = forgery.devices ?? ['d1']
     const gateway = forgery.gateway ?? 'g1'
-    const iat = nowSeconds()
+    const iat = this.now ?? nowSeconds()
     const make = this.#maker()
     const envelope = (iss: string, seconds: number) => ({ iss, aud: AUDIENCE, iat, exp: iat + seconds })
     const intent = await make<Intent>(forgery.intent, intentMessage.typ, this.signer('agent/a1'), {
