@@ -63,7 +63,7 @@ export async function store(
       throw error instanceof Fault && error.code === 'too_large' ? new StoreRefused('too-large', error) : error
     })
   const ack = parseJson(message.data)
-  if (ack.error !== undefined) throw refusalOf(stream, ack.error)
+  if (ack.error !== undefined) throw refusalOf(stream, Object(ack.error) as ApiError)
   if (ack.stream !== stream || !Number.isSafeInteger(ack.seq) || Number(ack.seq) < 1) {
     throw unavailable('Another stream acknowledged the message.', new Error(`${stream}: ${String(ack.stream)}`))
   }
@@ -81,11 +81,12 @@ function fieldsOf({ expectLast, ttlSeconds, headers }: StoreOptions): Record<str
 
 interface ApiError {
   readonly err_code?: number
-  readonly description?: string
+  readonly description?: unknown
 }
 
 /** JetStream's numbers: https://github.com/nats-io/nats-server/blob/main/server/errors.json */
-function refusalOf(stream: string, { err_code, description = '' }: ApiError): Fault {
+function refusalOf(stream: string, { err_code, description: said }: ApiError): Fault {
+  const description = typeof said === 'string' ? said : ''
   const cause = new Error(`${stream}: ${err_code ?? 'no code'}: ${description}`)
   if (err_code === 10071 || err_code === 10164) return new StoreRefused('wrong-last-sequence', cause)
   // 10077 is also a failure of the disk, after which nobody knows.
@@ -108,6 +109,7 @@ export function parseJson(data: Uint8Array): ApiAnswer & Readonly<Record<string,
   } catch (cause) {
     throw unavailable('The answer of the bus cannot be read.', cause)
   }
-  if (typeof value !== 'object' || value === null) throw unavailable('The answer of the bus cannot be read.')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw unavailable('The answer of the bus cannot be read.')
   return value as ApiAnswer & Readonly<Record<string, unknown>>
 }

@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import type { Trust } from '@writ/contracts'
-import { Fault } from '@writ/contracts'
+import { Fault, Trust } from '@writ/contracts'
 import { withAdvice } from './advice.ts'
 
 /** `.writ/local.json`: what `npm start` tells other programs about the local plane. */
@@ -22,7 +21,7 @@ export interface LocalFile {
 export async function readLocalFile(home: string): Promise<LocalFile> {
   const file = join(resolve(home), 'local.json')
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as LocalFile
+    return localFileIn(JSON.parse(await readFile(file, 'utf8')))
   } catch (cause) {
     const fault = new Fault('unavailable', { message: `${file} cannot be read.`, cause })
     throw withAdvice(
@@ -30,4 +29,21 @@ export async function readLocalFile(home: string): Promise<LocalFile> {
       '`npm start` makes a local plane; --home names its folder, --context another plane (`writ context list`).',
     )
   }
+}
+
+const LocalTrust = Trust.pick({ operators: true, anchors: true })
+
+/** Throws for anything but what `npm start` writes: nobody else's mistake is to be found out half way through a command. */
+function localFileIn(value: unknown): LocalFile {
+  const local = Object(value) as Partial<Record<keyof LocalFile, unknown>>
+  const texts = [local.nats_url, local.redis_url, local.region, local.store_dir, local.log_origin, local.log_vkey]
+  const { id, key_file, credentials_file } = Object(local.operator) as Partial<LocalFile['operator']>
+  const { dir } = Object(local.provisioning) as Partial<LocalFile['provisioning']>
+  const urls = Object.values(Object(local.services) as object).map(
+    (service: unknown) => (Object(service) as { readonly health_url?: unknown }).health_url,
+  )
+  const all = [...texts, id, key_file, credentials_file, dir, ...urls]
+  if (typeof local.services !== 'object' || !all.every((text) => typeof text === 'string'))
+    throw new TypeError('not what `npm start` writes')
+  return { ...local, trust: LocalTrust.parse(local.trust) } as LocalFile
 }

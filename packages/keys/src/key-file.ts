@@ -26,10 +26,18 @@ export async function readKeyFile(path: string): Promise<PrivateJwk> {
   })
   if ((mode & 0o077) !== 0)
     throw new Fault('unavailable', { message: `The key file ${path} is open to others; make it mode 0600.` })
-  const jwk = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
-  const d = jwk['d']
-  if (typeof d !== 'string') throw new Fault('unavailable', { message: `${path} holds no private key.` })
-  return { ...publicJwk(jwk), d }
+  return privateJwk(await readFile(path, 'utf8'), path)
+}
+
+function privateJwk(text: string, path: string): PrivateJwk {
+  try {
+    const jwk = JSON.parse(text) as { readonly d?: unknown }
+    const { d } = jwk
+    if (typeof d === 'string') return { ...publicJwk(jwk), d }
+  } catch (cause) {
+    throw new Fault('unavailable', { message: `${path} holds no private key.`, cause })
+  }
+  throw new Fault('unavailable', { message: `${path} holds no private key.` })
 }
 
 /** `file:<path>`. `kms:` keys come with the KMS adapter; until then they are refused, never replaced by something else. */

@@ -59,8 +59,10 @@ test('an enrolment package pins the log key too, and the local plane everything'
   const trust = await trustFile({ kind: 'agent', trust: { ...pins, log_vkeys: [vkey()], two_person: [] } })
   expect((await writ('audit', 'verify', made, '--trust', trust)).code).toBe(0)
   await mkdir(join(dir, 'home'))
-  const rest = { operator: { key_file: join(dir, 'home', 'root', 'key.jwk') }, services: {} }
-  const local = { region: REGION, trust: pins, store_dir: made, log_origin: ORIGIN, log_vkey: vkey(), ...rest }
+  const operator = { id: 'root', key_file: join(dir, 'home', 'root', 'key.jwk'), credentials_file: 'nats.creds' }
+  const log = { store_dir: made, log_origin: ORIGIN, log_vkey: vkey() }
+  const rest = { nats_url: 'nats://x', redis_url: 'redis://x', operator, provisioning: { dir: 'x' }, services: {} }
+  const local = { region: REGION, trust: pins, ...log, ...rest }
   await writeFile(join(dir, 'home', 'local.json'), JSON.stringify(local))
   const { code, out } = await writ('audit', 'verify', '--json')
   expect(code).toBe(0)

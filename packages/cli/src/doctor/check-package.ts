@@ -100,7 +100,7 @@ export function parseLogin(creds: string): Login | undefined {
   try {
     const { name, sub, exp } = JSON.parse(Buffer.from(fromBase64url(payload)).toString()) as Record<string, unknown>
     if (typeof name !== 'string' || typeof sub !== 'string') return undefined
-    return { name, user: sub, ...(typeof exp === 'number' && { exp }) }
+    return { name, user: sub, ...(Number.isSafeInteger(exp) && { exp: exp as number }) }
   } catch {
     return undefined
   }
@@ -119,7 +119,7 @@ export function gradeLogin(login: Login, kind: string, id: string, nowSeconds: n
   if (login.name !== `${kind}_${id}`)
     return fail('login', `The NATS login is ${login.name}’s, not ${kind} ${id}’s.`, mend)
   if (login.exp !== undefined && login.exp <= nowSeconds)
-    return fail('login', `The NATS login expired at ${new Date(login.exp * 1000).toISOString()}.`, mend)
+    return fail('login', `The NATS login expired at ${new Date(Math.max(0, login.exp) * 1000).toISOString()}.`, mend)
   return ok('login', `NATS user ${login.user}`)
 }
 

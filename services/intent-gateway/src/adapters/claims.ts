@@ -44,7 +44,7 @@ export class Claims {
     if ((await this.#bucket.create(key, JSON.stringify({ digest }))) !== 'exists') return {}
     const entry = await this.#bucket.get(key)
     if (entry === undefined) throw new Fault('unavailable', { message: 'The owner of the jti cannot be read.' })
-    const claim = Value.parse(JSON.parse(Buffer.from(entry.value).toString('utf8')))
+    const claim = claimIn(entry.value)
     if (claim.digest !== digest) return 'another'
     return claim.answer === undefined ? {} : { answer: claim.answer }
   }
@@ -52,5 +52,13 @@ export class Claims {
   /** Remembers a decided answer. */
   async answer(kind: 'command' | 'approval', id: string, jti: string, digest: string, answer: Answer): Promise<void> {
     await this.#bucket.put(claimKey(kind, id, jti), JSON.stringify({ digest, answer }))
+  }
+}
+
+function claimIn(value: Uint8Array): Claim {
+  try {
+    return Value.parse(JSON.parse(Buffer.from(value).toString('utf8')))
+  } catch (cause) {
+    throw new Fault('unavailable', { message: 'The owner of the jti cannot be read.', cause })
   }
 }
