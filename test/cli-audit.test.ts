@@ -23,6 +23,11 @@ interface Shown {
   readonly proof?: string
 }
 
+interface Signed {
+  readonly source: string
+  readonly kid: string
+}
+
 let local: LocalStack
 let lab: Lab
 let tail: Tail
@@ -196,6 +201,35 @@ describe('writ audit verify', () => {
       expect(json['verdict']).toContainEqual(
         expect.stringMatching(/^VERIFIED: the audit log .* is whole and unaltered/),
       )
+    }
+  })
+
+  test('of a service whose key was revoked, and that was started again, it finds nothing wrong: it had not gone on', async () => {
+    const evaluators = async () => {
+      const { out } = await local.writ(['audit', 'tail', '--lines', '1000'])
+      const shown = out.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Shown & Signed]))
+      return shown.filter(({ source }) => source.startsWith('policy-evaluator/'))
+    }
+    const kid = (await evaluators()).at(-1)?.kid ?? ''
+    const seq = await lab.revoke('key', kid)
+    await until('it is told of, by id in the clear', async () => {
+      const { json } = await local.writ(['audit', 'trace', '--from', '2m'])
+      return (json['others'] as readonly Shown[]).some(
+        ({ event: { detail } }) => detail?.['seq'] === seq && detail['id'] === kid && detail['scope'] === 'key',
+      )
+    })
+    lab.kill('policy-evaluator')
+    const again = await lab.submit(['audited'])
+    const waits = async () => (await lab.agent.status(again.id))?.state === 'needs_approval'
+    await until('another decides', waits, 60_000)
+    await until('it is in the log', async () =>
+      (await evaluators()).some((one) => one.event.intent_digest === again.digest),
+    )
+    const after = (await evaluators()).filter(({ event }) => event.intent_digest === again.digest)
+    expect(after.some((one) => one.kid === kid)).toBe(false)
+    for (const args of [[], ['--open']]) {
+      const { json } = await local.writ(['audit', 'verify', ...args])
+      expect(json).toMatchObject({ ok: true, findings: [] })
     }
   })
 })
