@@ -22,6 +22,12 @@ interface Recorded {
 }
 
 /**
+ * What is durable, whatever it is: a promise keeps what was in hand when it was made, such as the trace of a message, and the names
+ * of what was recorded are remembered long.
+ */
+const DURABLE: Recorded = { durable: Promise.resolve(), isDurable: true }
+
+/**
  * The documents that this service records, each once in the chain of this boot and before anything that rests on it: a plan's must
  * come before its `plan.dispatched` in the same chain (G4), and a restarted process is another chain.
  */
@@ -88,6 +94,7 @@ export class Papers {
     recorded.durable.then(
       () => {
         recorded.isDurable = true
+        for (const name of names) if (this.#recorded.get(name) === recorded) this.#recorded.set(name, DURABLE)
       },
       () => {
         for (const name of names) if (this.#recorded.get(name) === recorded) this.#recorded.delete(name)
