@@ -163,6 +163,8 @@ describe('writ audit trace', () => {
   test('without keys names and purposes stay sealed; the plane’s own operator opens them with --open', async () => {
     const sealed = await audit('trace', ...given.slice(0, -2), '--intent', intent.id)
     expect([sealed.code, sealed.out]).toEqual([0, expect.not.stringContaining(USER)])
+    // A revoke of the agent, for one, cannot be told from others then.
+    expect(sealed.json).toMatchObject({ keys_given: false })
     const opened = await local.writ(['audit', 'trace', '--intent', intent.digest, '--open'])
     expect(opened.json).toMatchObject({ ok: true, intents: [{ intent: { purpose: PURPOSE } }] })
   })

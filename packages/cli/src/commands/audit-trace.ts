@@ -67,7 +67,8 @@ export async function auditTrace(
   const { origin, size, root } = log.newest
   const checkpoint = { origin, size, root: Buffer.from(root).toString('base64') }
   const ok = verified && traced.whole
-  invocation.out.result({ ok, checkpoint, ...jsonOf(traced) }, linesOf(log, traced))
+  const keys = keysGiven(options)
+  invocation.out.result({ ok, checkpoint, keys_given: keys, ...jsonOf(traced) }, linesOf(log, traced, keys))
   if (!ok) invocation.fail(EXIT.notVerified)
 }
 
@@ -131,7 +132,7 @@ function jsonOf({ stories, others, ...rest }: Traced): object {
   }
 }
 
-function linesOf(log: EvidenceLog, traced: Traced): readonly Line[] {
+function linesOf(log: EvidenceLog, traced: Traced, keys: boolean): readonly Line[] {
   const { stories, others, intentsLeftOut, othersLeftOut } = traced
   const width = String(log.newest.size).length
   return [
@@ -151,7 +152,7 @@ function linesOf(log: EvidenceLog, traced: Traced): readonly Line[] {
     ...leftOut(intentsLeftOut, 'earlier intents'),
     ...leftOut(othersLeftOut, 'earlier entries'),
     ...passedOver(traced).map((what): Line => [styled('red', `✗ NOT VERIFIED: ${what}`)]),
-    ...closing(log, traced),
+    ...closing(log, traced, keys),
   ]
 }
 
@@ -191,15 +192,27 @@ function leftOut(count: number, what: string): readonly Line[] {
   return count === 0 ? [] : [`… and ${count} ${what}: narrow the search, or raise --limit.`]
 }
 
+function keysGiven({ open, subjectKeys }: PlaceOptions): boolean {
+  return open === true || subjectKeys !== undefined
+}
+
 /** What the ticks stand for, and what they do not. */
-function closing(log: EvidenceLog, traced: Traced): readonly Line[] {
+function closing(log: EvidenceLog, traced: Traced, keys: boolean): readonly Line[] {
   const entries = entriesOf(traced)
   const doubtful = entries.filter(({ doubts }) => doubts.length > 0).length
   const { origin, size, root } = log.newest
   const read = `All entries of ${traced.epochs.join(' and ')} up to`
+  // Which agent a revoke is about, or a device an intent, stands in sealed documents alone.
+  const unread = keys
+    ? []
+    : ['  Sealed documents were not opened, and more may be about it there: --open or --subject-keys reads them.']
   if (entries.length === 0)
     return traced.whole
-      ? ['Nothing of that is in the log.', `  ${read} the signed checkpoint were read.`]
+      ? [
+          keys ? 'Nothing of that is in the log.' : 'Nothing of that is in the log outside of sealed documents.',
+          `  ${read} the signed checkpoint were read.`,
+          ...unread,
+        ]
       : ['Nothing of that was found.']
   return [
     doubtful === 0
@@ -207,7 +220,12 @@ function closing(log: EvidenceLog, traced: Traced): readonly Line[] {
       : [styled('red', `✗ ${doubtful} of ${entries.length} entries are NOT VERIFIED`)],
     `  Verified: it stands in ${origin} under its signed checkpoint of ${size} entries (root ${Buffer.from(root).toString('base64')}), and a key that was valid for its source has signed it.`,
     ...(traced.whole
-      ? [`  ${read} it were read: the log holds nothing else about this. \`writ audit verify\` says whether it should.`]
+      ? [
+          keys
+            ? `  ${read} it were read: the log holds nothing else about this that these keys open. \`writ audit verify\` says whether it should.`
+            : `  ${read} it were read.`,
+          ...unread,
+        ]
       : []),
   ]
 }
