@@ -59,7 +59,7 @@ export async function openPlanWork(options: GatewayOptions, context: PlanWorkCon
   const runner = new PlanRunner({ journal, book, steps })
   const gateway = { id: enrolment.id, kid: signer.kid }
   const intake = new PlanIntake({ gateway, guard, journal, runner, book, sender, audit, clock, stopping, log })
-  for (const plan of journal.plans) for (const outcome of unstored(plan)) void sender.send(outcome)
+  for (const plan of journal.plans) for (const outcome of unstored(plan)) await book.sayAgain(plan.facts, outcome)
   await closeInterrupted(book, journal.plans)
   return { sender, intake }
 }

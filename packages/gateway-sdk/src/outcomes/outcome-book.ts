@@ -1,6 +1,6 @@
 import type { Trace } from '@writ/bus'
 import { type Outcome, type OutcomeState, outcomeMessage, type Reason } from '@writ/contracts'
-import { digestOf, type Signer, signMessage } from '@writ/keys'
+import { digestOf, openMessage, type Signer, signMessage } from '@writ/keys'
 import { type Clock, nowSeconds } from '../clock.ts'
 import type { SignedResult } from '../core/action-result.ts'
 import type { KeptOutcome } from '../core/journal-state.ts'
@@ -76,6 +76,20 @@ export class OutcomeBook {
     // Whoever hears of the outcome shall find its event in the log, also if this process ends now and its bus is away.
     if (audit === 'to be recorded') await this.#options.audit.ended(ref, state, reason?.code)
     return { outcome, stored: this.#options.sender.send(outcome, ref.trace) }
+  }
+
+  /**
+   * After a restart: an outcome that was written down, and that the process may have been killed before recording or sending. The event
+   * is in the log at least once.
+   */
+  async sayAgain(facts: PlanFacts, kept: KeptOutcome): Promise<void> {
+    const { step_id, use, state } = kept
+    if (state !== 'started') {
+      const { device_id, reason } = openMessage(outcomeMessage, kept.jws).claims
+      const ref = { facts, step: { step_id, device_id }, ...(use !== undefined && { use }) }
+      await this.#options.audit.ended(ref, state, reason?.code)
+    }
+    void this.#options.sender.send(kept)
   }
 
   async #sign(ref: StepRef, state: OutcomeState, final: boolean, more: Partial<Outcome>): Promise<KeptOutcome> {
