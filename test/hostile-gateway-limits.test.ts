@@ -74,18 +74,22 @@ describe('the largest intent that CONTRACT allows', () => {
   test.each([
     ['one gateway', ONE, ['gw-one']],
     ['three gateways', THREE, GATEWAYS],
-  ])('100 targets on %s: every step is done, once, with all parameters', { timeout: 300_000 }, async (_, targets, ids) => {
-    const intent = await submit(targets)
-    const { status } = await intent.done(AbortSignal.timeout(280_000))
-    expect([status.state, status.reasons]).toEqual(['succeeded', []])
-    expect(status.steps.map(({ device_id, state }) => `${device_id} ${state}`)).toEqual(
-      targets.map((id) => `${id} succeeded`),
-    )
-    const done = ids.flatMap((id) => gateways.get(id)?.callsOf(intent) ?? [])
-    expect(done.map(({ deviceId }) => deviceId).toSorted()).toEqual(targets.toSorted())
-    expect(done.every(({ params: given }) => given['text'] === params(JSON_VALUE_BYTES_MAX).text)).toBe(true)
-    expect(calls().filter(({ intentDigest }) => intentDigest === intent.digest)).toHaveLength(TARGETS_MAX)
-  })
+  ])(
+    '100 targets on %s: every step is done, once, with all parameters',
+    { timeout: 300_000 },
+    async (_, targets, ids) => {
+      const intent = await submit(targets)
+      const { status } = await intent.done(AbortSignal.timeout(280_000))
+      expect([status.state, status.reasons]).toEqual(['succeeded', []])
+      expect(status.steps.map(({ device_id, state }) => `${device_id} ${state}`)).toEqual(
+        targets.map((id) => `${id} succeeded`),
+      )
+      const done = ids.flatMap((id) => gateways.get(id)?.callsOf(intent) ?? [])
+      expect(done.map(({ deviceId }) => deviceId).toSorted()).toEqual(targets.toSorted())
+      expect(done.every(({ params: given }) => given['text'] === params(JSON_VALUE_BYTES_MAX).text)).toBe(true)
+      expect(calls().filter(({ intentDigest }) => intentDigest === intent.digest)).toHaveLength(TARGETS_MAX)
+    },
+  )
 
   test('a plan that would be over 256 KiB is refused at intake, and nothing is done', async () => {
     const before = calls().length
