@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto'
 import type { Msg } from '@nats-io/transport-node'
 import { Fault } from '@writ/contracts'
 import { type Link, unavailable } from './link.ts'
+import { randomToken } from './random-token.ts'
 import { type Trace, traceFields } from './trace.ts'
 import { headersOf, type WireHeaders } from './wire-headers.ts'
 
@@ -85,7 +85,7 @@ export class Requests {
   ): Promise<void> {
     const { timeoutMs = TIMEOUT_MS, trace, headers } = options
     return new Promise((resolve, reject) => {
-      const reply = replyTo(randomBytes(16).toString('base64url'))
+      const reply = replyTo(randomToken())
       const end = (error?: unknown): void => {
         clearTimeout(timer)
         this.#pending.delete(reply)

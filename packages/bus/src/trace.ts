@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { randomHex16 } from './random-token.ts'
 import type { WireHeaders } from './wire-headers.ts'
 
 /** W3C Trace Context, level 1. For logs only: it carries no authority, and a sender may write anything into it. */
@@ -12,7 +13,7 @@ const TRACE_BYTES_MAX = 512
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
 const TRACESTATE = /^[\x20-\x7e]{1,512}$/
 
-const spanId = (): string => randomBytes(8).toString('hex')
+const spanId = randomHex16
 
 /** The start of a trace, sampled. */
 export function newTrace(): Trace {

@@ -22,6 +22,11 @@ export function parseIJson(bytes: Uint8Array): JsonObject {
   return value
 }
 
+/** Of a value that is no text yet, so that no name can be there twice. Throws Fault `malformed`. */
+export function assertIJson(value: JsonObject): void {
+  countMembers(value, 1)
+}
+
 function decode(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)

@@ -1,8 +1,17 @@
 export { fromBase64url, toBase64url } from './base64url.ts'
 export { canonicalJson, jsonSha256, sha256 } from './digest.ts'
-export { parseIJson } from './i-json.ts'
+export { assertIJson, parseIJson } from './i-json.ts'
 export { type Algorithm, algorithmOf, generateJwk, type PrivateJwk, publicJwk, thumbprint } from './jwk.ts'
-export { digestOf, parseJws, requestDigest, signJws, type UnverifiedJws, verifies, verifyJws } from './jws.ts'
+export {
+  digestOf,
+  parseJws,
+  requestDigest,
+  signJws,
+  signPayload,
+  type UnverifiedJws,
+  verifies,
+  verifyJws,
+} from './jws.ts'
 export { openSigner, readKeyFile, writeKeyFile } from './key-file.ts'
 export { asMessage, openMessage, openOneOf, signMessage, type Unverified } from './open-message.ts'
 export { type EnrolmentPackage, readCredentials, readEnrolment } from './read-enrolment.ts'

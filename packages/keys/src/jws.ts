@@ -97,8 +97,13 @@ export function verifies(data: Uint8Array, signature: Uint8Array, jwk: PublicJwk
 }
 
 /** Signs claims as compact JWS. */
-export async function signJws(signer: Signer, typ: string, claims: object): Promise<string> {
+export function signJws(signer: Signer, typ: string, claims: object): Promise<string> {
+  return signPayload(signer, typ, JSON.stringify(claims))
+}
+
+/** Signs the JSON text of claims as compact JWS. */
+export async function signPayload(signer: Signer, typ: string, json: string): Promise<string> {
   const header = toBase64url(JSON.stringify({ alg: signer.alg, kid: signer.kid, typ }))
-  const input = `${header}.${toBase64url(JSON.stringify(claims))}`
+  const input = `${header}.${toBase64url(json)}`
   return `${input}.${toBase64url(await signer.sign(Buffer.from(input)))}`
 }

@@ -1,4 +1,4 @@
-import { type AuditEvent, Fault, keyMessage, type ServiceRole, subjects } from '@writ/contracts'
+import { Fault, keyMessage, type ServiceRole, subjects } from '@writ/contracts'
 import type { AuditSourceOptions, AuditSourceStats } from './audit-source-options.ts'
 import { Chain, clearDocument } from './chain.ts'
 import { type Clock, systemClock } from './clock.ts'
@@ -163,7 +163,7 @@ export class AuditSource implements AsyncDisposable {
   async #begin(): Promise<void> {
     const previous = this.#earlier.findLast(({ head }) => head !== undefined)?.head
     const { endorsement } = this.#options
-    const { event, bytes } = this.#chain.event(
+    const { json, bytes } = this.#chain.event(
       auditEvent('source.started', {
         ...(previous && {
           detail: { previous: { source: previous.source, seq: previous.seq, digest: previous.digest } },
@@ -171,9 +171,9 @@ export class AuditSource implements AsyncDisposable {
         ...(endorsement !== undefined && { documents: [clearDocument(keyMessage.typ, endorsement)] }),
       }),
     )
-    const kept = await this.#keep([event])
+    const kept = await this.#keep([json])
     for (const { uncovered } of this.#earlier) for (const old of uncovered) this.#enqueue({ kept: old, events: [] })
-    this.#enqueue({ kept, events: [{ event, bytes, ticket: this.#startTicket }] })
+    this.#enqueue({ kept, events: [{ json, bytes, ticket: this.#startTicket }] })
     this.started.then(
       () => this.#run(),
       () => {},
@@ -218,7 +218,7 @@ export class AuditSource implements AsyncDisposable {
     while (this.#waiting.size > 0 && this.#mayBeSigned()) {
       const taken = this.#waiting.take(this.#chain.eventBytesMax)
       try {
-        this.#enqueue({ kept: await this.#keep(taken.map(({ event }) => event)), events: taken })
+        this.#enqueue({ kept: await this.#keep(taken.map(({ json }) => json)), events: taken })
         settle(taken, 'disk')
       } catch (cause) {
         this.#options.report('An audit message could not be kept.', cause)
@@ -234,7 +234,7 @@ export class AuditSource implements AsyncDisposable {
     return this.#queue.length === 0 || this.#sender.away || this.#state === 'stopping' || this.#waiting.urgent
   }
 
-  async #keep(events: readonly AuditEvent[]): Promise<Kept> {
+  async #keep(events: readonly string[]): Promise<Kept> {
     const kept = await this.#chain.sign(this.#outbox.head, events)
     await this.#outbox.append(kept)
     this.#resends.start()

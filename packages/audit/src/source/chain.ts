@@ -1,6 +1,14 @@
 import { randomBytes } from 'node:crypto'
-import { AUDIT_BYTES_MAX, AuditEvent, auditMessage, type EventDocument, Fault, type ServiceRole } from '@writ/contracts'
-import { digestOf, parseIJson, type Signer, signJws, toBase64url } from '@writ/keys'
+import {
+  AUDIT_BYTES_MAX,
+  AuditEvent,
+  auditMessage,
+  type EventDocument,
+  Fault,
+  type JsonObject,
+  type ServiceRole,
+} from '@writ/contracts'
+import { assertIJson, digestOf, type Signer, signPayload, toBase64url } from '@writ/keys'
 import type { NewEvent } from './events.ts'
 import type { Head, Kept } from './outbox.ts'
 import { uuidV7 } from './uuid-v7.ts'
@@ -36,33 +44,35 @@ export class Chain {
   }
 
   /** Gives an event its id and time. Throws Fault `internal` if it does not fit the contract, `too_large` if no message can hold it. */
-  event(fields: NewEvent): { readonly event: AuditEvent; readonly bytes: number } {
+  event(fields: NewEvent): { readonly json: string; readonly bytes: number } {
     const nowMs = this.#options.nowMs()
     const event_id = uuidV7(nowMs, this.#options.random ?? randomBytes)
     const parsed = AuditEvent.safeParse({ event_id, timestamp: new Date(nowMs).toISOString(), ...fields })
     if (!parsed.success) {
       throw new Fault('internal', { message: 'Our own audit event does not fit its schema.', cause: parsed.error })
     }
+    assertIJson({ events: [parsed.data as JsonObject] })
     const json = JSON.stringify(parsed.data)
-    parseIJson(Buffer.from(`{"events":[${json}]}`))
     const bytes = Buffer.byteLength(json)
     if (bytes + 1 > this.eventBytesMax) {
       throw new Fault('too_large', { message: `An audit event is over ${this.eventBytesMax} bytes.` })
     }
-    return { event: parsed.data, bytes }
+    return { json, bytes }
   }
 
-  /** Signs the message that follows `head`. */
-  async sign(head: Head | undefined, events: readonly AuditEvent[]): Promise<Kept> {
-    const claims = this.#claims(head, events)
-    const compact = await signJws(this.#options.signer, auditMessage.typ, claims)
+  /** Signs the message that follows `head`. `events`: their JSON, as `event` made it. */
+  async sign(head: Head | undefined, events: readonly string[]): Promise<Kept> {
+    const claims = this.#claims(head, [])
+    // The events' texts as they were measured: `events` is the last member, and empty here.
+    const json = `${JSON.stringify(claims).slice(0, -2)}${events.join(',')}]}`
+    const compact = await signPayload(this.#options.signer, auditMessage.typ, json)
     if (compact.length > AUDIT_BYTES_MAX) {
       throw new Fault('internal', { message: `An audit message grew over ${AUDIT_BYTES_MAX} bytes.` })
     }
     return { source: this.source, seq: claims.seq, digest: digestOf(compact), bytes: Buffer.from(compact) }
   }
 
-  #claims(head: Head | undefined, events: readonly AuditEvent[]) {
+  #claims(head: Head | undefined, events: readonly []) {
     const { region, role, instance, nowMs } = this.#options
     return {
       iss: role === 'gateway' ? instance : role,

@@ -18,8 +18,8 @@ async function messages(count: number): Promise<readonly Kept[]> {
   const chain = new Chain({ region: 'r1', role: 'token-issuer', instance: 'ti-0', boot: 'b1', signer, nowMs: Date.now })
   const made: Kept[] = []
   for (let n = 0; n < count; n++) {
-    const { event } = chain.event(auditEvent('source.heartbeat', { detail: { n, text: 'x'.repeat(30_000) } }))
-    made.push(await chain.sign(made.at(-1), [event]))
+    const { json } = chain.event(auditEvent('source.heartbeat', { detail: { n, text: 'x'.repeat(30_000) } }))
+    made.push(await chain.sign(made.at(-1), [json]))
   }
   return made
 }

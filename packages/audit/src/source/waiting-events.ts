@@ -1,4 +1,4 @@
-import { type AuditEvent, EVENTS_MAX, Fault } from '@writ/contracts'
+import { EVENTS_MAX, Fault } from '@writ/contracts'
 
 /** One call of `record` or `keep`: settled when all of its events are that far, or one cannot be kept. */
 export interface Ticket {
@@ -9,7 +9,8 @@ export interface Ticket {
 }
 
 export interface WaitingEvent {
-  readonly event: AuditEvent
+  /** As it is signed. */
+  readonly json: string
   /** Length of its JSON. */
   readonly bytes: number
   /** Absent for what runs beside: nobody waits for it, and it is tried until it is kept. */

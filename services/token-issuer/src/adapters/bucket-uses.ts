@@ -6,11 +6,29 @@ import { isTokenKey, parseTokenValue, parseUseValue } from '../core/uses.ts'
 import type { Uses } from '../ports.ts'
 import type { IndexEntry } from './redis-index.ts'
 
-/** The flushed bucket `uses`. */
+const TOKENS_MAX = 5000
+
+/** The flushed bucket `uses`. A token's value is created once and never changes, so those met last are answered from memory. */
 export function bucketUses(bucket: Bucket): Uses {
+  const tokens = new Map<string, Uint8Array>()
+  const keep = (key: string, value: Uint8Array | undefined): void => {
+    if (value === undefined || !isTokenKey(key)) return
+    tokens.set(key, value)
+    if (tokens.size > TOKENS_MAX) tokens.delete(tokens.keys().next().value as string)
+  }
   return {
-    create: async (key, value) => (await bucket.create(key, value)) !== 'exists',
-    get: async (key) => (await bucket.get(key))?.value,
+    create: async (key, value) => {
+      const created = (await bucket.create(key, value)) !== 'exists'
+      if (created) keep(key, Buffer.from(value))
+      return created
+    },
+    get: async (key) => {
+      const known = tokens.get(key)
+      if (known !== undefined) return known
+      const value = (await bucket.get(key))?.value
+      keep(key, value)
+      return value
+    },
   }
 }
 

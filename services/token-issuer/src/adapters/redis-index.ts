@@ -23,6 +23,8 @@ const PAUSE_MS = 1000
 const CHECK_EVERY_MS = 5000
 const QUEUE_MAX = 10_000
 const MISSED_MAX = 5000
+const TRIM_EVERY_MS = 60_000
+const SETS_MAX = 10_000
 const CURSOR = /^\d{12}\.[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/
 
 /** The token index in Redis 6.2 or later. Losing it, emptying it or writing to it changes no answer but `list` and an early no. */
@@ -36,6 +38,7 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
   #incomplete = true
   /** Writes that were not tried while nothing was asked of Redis. */
   #missed: (() => Promise<void>)[] = []
+  readonly #trimmedMs = new Map<string, number>()
   #filling: Promise<void> | undefined
 
   private constructor(options: RedisIndexOptions) {
@@ -124,12 +127,23 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
 
   async #writeToken({ tokenId, agentId, iat, token }: IndexedToken): Promise<void> {
     const member = `${stamp(iat)}.${tokenId}`
-    const old = `(${stamp(iat - USES_KEPT_SECONDS)}`
     const multi = this.#client.multi().set(this.#tokenKey(tokenId), token, { EX: USES_KEPT_SECONDS })
     for (const set of [this.#setOf(), this.#setOf(agentId)]) {
-      multi.zAdd(set, { score: 0, value: member }).zRemRangeByLex(set, '-', old).expire(set, USES_KEPT_SECONDS)
+      multi.zAdd(set, { score: 0, value: member })
+      if (this.#isDue(set))
+        multi.zRemRangeByLex(set, '-', `(${stamp(iat - USES_KEPT_SECONDS)}`).expire(set, 2 * USES_KEPT_SECONDS)
     }
     await this.#call(CALL_TIMEOUT_MS, () => multi.exec())
+  }
+
+  /** Whether what is old in a set is cut off now: once a minute, not with each token. */
+  #isDue(set: string): boolean {
+    const nowMs = performance.now()
+    if (nowMs - (this.#trimmedMs.get(set) ?? Number.NEGATIVE_INFINITY) < TRIM_EVERY_MS) return false
+    this.#trimmedMs.delete(set)
+    this.#trimmedMs.set(set, nowMs)
+    if (this.#trimmedMs.size > SETS_MAX) this.#trimmedMs.delete(this.#trimmedMs.keys().next().value ?? '')
+    return true
   }
 
   async #writeUse(key: string, digest: string): Promise<void> {

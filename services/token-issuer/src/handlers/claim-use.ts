@@ -62,9 +62,12 @@ export async function claimUse(deps: ClaimUseDeps, signed: SignedRedeem): Promis
   if (before !== undefined) throw refused(before)
   const use = parseUseId(signed.claims.use_id)
   const key = useKey(use.planId, use.stepId, use.n)
-  const spentBy = await deps.index.spentBy(key)
+  const [spentBy, claimed, kept] = await Promise.all([
+    deps.index.spentBy(key),
+    deps.uses.get(key),
+    deps.uses.get(tokenKey(use.planId)),
+  ])
   const spent = spentBy !== undefined && spentBy !== digest
-  const [claimed, kept] = spent ? [] : await Promise.all([deps.uses.get(key), deps.uses.get(tokenKey(use.planId))])
   const found = { use, key, claimed, kept }
   deps.freshness.assert()
   void deps.rev()
