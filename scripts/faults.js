@@ -20,5 +20,6 @@ const history = values.history === undefined ? {} : { WRIT_FAULTS_HISTORY: value
 const env = { ...process.env, WRIT_FAULTS_SEED, WRIT_FAULTS_INTENTS, ...history }
 const args = ['vitest', 'run', '--project', 'system', 'test/faults.test.ts', '-t', 'every process is killed']
 const child = spawn('npx', args, { stdio: 'inherit', env })
-const [code] = await once(child, 'exit')
+const [code, signal] = await once(child, 'exit')
+if (signal !== null) process.stderr.write(`The run was ended by ${signal}.\n`)
 process.exitCode = code ?? 1

@@ -1,4 +1,5 @@
 import type { History } from './history.ts'
+import { activePolicy } from './rules/active-policy.ts'
 import { backToSize } from './rules/back-to-size.ts'
 import { endsAsItWas } from './rules/ends-as-it-was.ts'
 import { logVerifies } from './rules/log-verifies.ts'
@@ -13,6 +14,7 @@ const CHECKS: Readonly<Record<RuleName, Rule>> = {
   'one-final-state': oneFinalState,
   'ends-as-it-was': endsAsItWas,
   'step-once': stepOnce,
+  'active-policy': activePolicy,
   'two-records-first': twoRecordsFirst,
   'logged-once': loggedOnce,
   'log-verifies': logVerifies,

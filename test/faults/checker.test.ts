@@ -97,6 +97,15 @@ const BREAKS: readonly (readonly [string, RuleName, RegExp, (history: History) =
     }),
   ],
   [
+    'somebody decides under a policy that was replaced before it was asked',
+    'active-policy',
+    /was not active any more/,
+    (history) => ({
+      ...history,
+      policies: [...history.policies, { version: 2, bundle_sha256: 'another', at: required(history.asked[3]).at - 1 }],
+    }),
+  ],
+  [
     'the log has no plan.dispatched',
     'two-records-first',
     /no plan.dispatched/,

@@ -6,6 +6,15 @@ import type { Schedule } from './schedule.ts'
 export interface Asked {
   readonly id: string
   readonly digest: string
+  /** Right before it was sent. */
+  readonly at: number
+}
+
+/** A version of `policy/active`, and when its stream took it. */
+export interface ActivePolicy {
+  readonly version: number
+  readonly bundle_sha256: string
+  readonly at: number
 }
 
 /** A status as it was announced or is stored. */
@@ -24,6 +33,8 @@ export interface HeardPlan {
   readonly digest: string
   readonly gateway_id: string
   readonly intent_digest: string
+  /** Of the bundle under which it was decided. */
+  readonly bundle_sha256: string
   readonly at: number
 }
 
@@ -58,6 +69,8 @@ export interface LoggedEvent {
   readonly use?: number
   /** Of what intent-gateway says of an outcome: its digest. */
   readonly outcome?: string
+  /** Of what was decided: the bundle. */
+  readonly bundle_sha256?: string
   readonly codes: readonly string[]
 }
 
@@ -85,6 +98,7 @@ export interface Usage {
 
 export interface History {
   readonly schedule: Schedule
+  readonly policies: readonly ActivePolicy[]
   readonly asked: readonly Asked[]
   readonly statuses: readonly HeardStatus[]
   readonly plans: readonly HeardPlan[]

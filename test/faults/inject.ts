@@ -5,8 +5,10 @@ import { LOCAL_ROLES } from '@writ/local'
 import { redisCommand } from '../support/redis.ts'
 import type { Plant } from './plant.ts'
 import { eventually } from './recorder.ts'
-import { type Fault, GATEWAYS, type ProcessName } from './schedule.ts'
+import { type Fault, GATEWAYS } from './schedule.ts'
 
+/** The instance beside the first. */
+export const SECOND = '1'
 const APPENDED = 'appendonlydir'
 const SNAPSHOT = 'snapshot'
 
@@ -42,17 +44,28 @@ export async function inject(plant: Plant, { kind, process, ms }: Fault): Promis
       return
     case 'roll-back':
       return killed(plant, process, () => rollBack(plant))
+    case 'new-policy': {
+      const pid = pidOf(plant, process)
+      globalThis.process.kill(pid, 'SIGSTOP')
+      try {
+        await plant.otherPolicy()
+        await killed(plant, `${process}-${SECOND}`)
+      } finally {
+        globalThis.process.kill(pid, 'SIGCONT')
+      }
+      return
+    }
   }
 }
 
-function pidOf({ stack }: Plant, process: ProcessName): number {
+function pidOf({ stack }: Plant, process: string): number {
   const pid = stack.pidOf(process)
   if (pid === undefined) throw new Error(`${process} does not run`)
   return pid
 }
 
 /** `before`: what happens to its files first, while it is stopped and writes nothing. */
-async function killed(plant: Plant, name: ProcessName, before?: () => Promise<void>): Promise<void> {
+async function killed(plant: Plant, name: string, before?: () => Promise<void>): Promise<void> {
   const pid = pidOf(plant, name)
   if (before !== undefined) {
     process.kill(pid, 'SIGSTOP')
@@ -63,7 +76,7 @@ async function killed(plant: Plant, name: ProcessName, before?: () => Promise<vo
   await plant.untilReady(name)
 }
 
-function linesOf({ lines }: Plant, process: ProcessName) {
+function linesOf({ lines }: Plant, process: string) {
   const names = process === 'nats-server' ? [...LOCAL_ROLES, ...GATEWAYS] : [process]
   return names.map((name) => {
     const line = lines.get(name)

@@ -10,6 +10,7 @@ import { enrol } from '@writ/plane'
 import { openBundle } from '@writ/policy'
 import { type Approver, openApprover } from '../support/approver.ts'
 import { REGION, root } from '../support/local-stack.ts'
+import { committedBundle, variantOf } from '../support/policy-variants.ts'
 import { type StallableProxy, startProxy } from '../support/stallable-proxy.ts'
 import { DEVICES, GATEWAYS } from './schedule.ts'
 
@@ -35,6 +36,8 @@ export interface Plant extends AsyncDisposable {
   /** Starts another instance of a service beside the first, and waits until it is ready. Returns its name. */
   startReplica(role: (typeof LOCAL_ROLES)[number], instance: string, healthPort: number): Promise<string>
   effectsFile(gatewayId: string): string
+  /** Makes the policy active that is not: the supplied one, or one that decides the same. */
+  otherPolicy(): Promise<void>
   readonly user: string
 }
 
@@ -71,8 +74,13 @@ async function open(home: string, opened: AsyncDisposable[], dispose: () => Prom
   }
   const env = { ...process.env }
   const stack = own(await startStack({ home, root, env, region: REGION, log: (line) => void said.push(line), around }))
-  const bundle = await readFile(join(root, 'policies', 'bundle', 'bundle.tar.gz'))
-  await publishBundle(stack.operator, bundle, openBundle(bundle).revision, 'The supplied policies.')
+  const policies = [committedBundle, variantOf('data.json', 'config.bounds.cycle_ms.max', 20_000)]
+  const otherPolicy = async (): Promise<void> => {
+    const [next = committedBundle] = policies
+    await publishBundle(stack.operator, next, openBundle(next).revision, REASON)
+    policies.reverse()
+  }
+  await otherPolicy()
   await enrolAll(stack)
   await stack.untilReady()
   const effectsFile = (id: string): string => join(home, 'effects', `${id}.jsonl`)
@@ -91,6 +99,7 @@ async function open(home: string, opened: AsyncDisposable[], dispose: () => Prom
     untilReady: (process) => readyAgain(specs, process),
     startReplica: (role, instance, port) => startReplica(stack, role, instance, port),
     effectsFile,
+    otherPolicy,
     [Symbol.asyncDispose]: dispose,
   }
 }

@@ -36,7 +36,17 @@ export async function readLog(storeDir: string, origin: string): Promise<readonl
   return leaves
 }
 
-function loggedEvent({ event_id, type, timestamp, intent_digest, plan_id, reasons, detail }: AuditEvent): LoggedEvent {
+function loggedEvent({
+  event_id,
+  type,
+  timestamp,
+  intent_digest,
+  plan_id,
+  policy,
+  reasons,
+  detail,
+}: AuditEvent): LoggedEvent {
+  const bundle = policy?.['bundle_sha256']
   const { step_id, use, outcome_digest } = detail ?? {}
   return {
     event_id,
@@ -45,6 +55,7 @@ function loggedEvent({ event_id, type, timestamp, intent_digest, plan_id, reason
     codes: reasons ?? [],
     ...(intent_digest !== undefined && { intent_digest }),
     ...(plan_id !== undefined && { plan_id }),
+    ...(typeof bundle === 'string' && { bundle_sha256: bundle }),
     ...(typeof step_id === 'string' && { step_id }),
     ...(typeof use === 'number' && { use }),
     ...(typeof outcome_digest === 'string' && { outcome: outcome_digest }),

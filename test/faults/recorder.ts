@@ -2,10 +2,18 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import { connect, credsAuthenticator, type Msg, type NatsConnection } from '@nats-io/transport-node'
-import { auditMessage, outcomeMessage, planMessage, statusMessage, subjects } from '@writ/contracts'
+import {
+  auditMessage,
+  commandMessage,
+  decisionMessage,
+  outcomeMessage,
+  planMessage,
+  statusMessage,
+  subjects,
+} from '@writ/contracts'
 import { digestOf, openMessage } from '@writ/keys'
 import { type Plane, planePaths } from '@writ/plane'
-import type { HeardPlan, HeardStatus, StoredAudit } from './history.ts'
+import type { ActivePolicy, HeardPlan, HeardStatus, StoredAudit } from './history.ts'
 import type { Moment } from './schedule.ts'
 
 const AUDIT_STREAMS = ['AUDIT', 'AUDIT_EDGE'] as const
@@ -69,6 +77,22 @@ export class Recorder implements AsyncDisposable {
     }
   }
 
+  /** Every version of the active policy that was filed. */
+  async readPolicies(): Promise<readonly ActivePolicy[]> {
+    const found: ActivePolicy[] = []
+    const next_by_subj = `${this.#prefix}registry.policy.active`
+    for await (const { data, time } of await this.#jsm.direct.getBatch('SIGNERS', {
+      seq: 1,
+      next_by_subj,
+      batch: BATCH,
+    })) {
+      const { version, record } = openMessage(commandMessage, Buffer.from(data).toString().split('\n')[0] ?? '').claims
+      const { bundle_sha256 } = Object(record) as { bundle_sha256: string }
+      found.push({ version, bundle_sha256, at: time.getTime() })
+    }
+    return found
+  }
+
   #listen(): void {
     const on = (subject: string, take: (message: Msg) => void): void => {
       this.#nc.subscribe(`${this.#prefix}${subject}`, {
@@ -111,8 +135,10 @@ export class Recorder implements AsyncDisposable {
 
   #plan(data: Uint8Array): void {
     const { jws, claims } = openMessage(planMessage, data)
-    const { plan_id, gateway_id, intent } = claims
-    this.plans.push({ plan_id, gateway_id, digest: jws.digest, intent_digest: digestOf(intent), at: Date.now() })
+    const { plan_id, gateway_id, intent, decision } = claims
+    const { bundle_sha256 } = openMessage(decisionMessage, decision).claims.policy
+    const intent_digest = digestOf(intent)
+    this.plans.push({ plan_id, gateway_id, digest: jws.digest, intent_digest, bundle_sha256, at: Date.now() })
     this.#tell('planned')
   }
 

@@ -86,11 +86,12 @@ class Run {
   async #perform(planned: PlannedIntent): Promise<void> {
     const { agent, user } = this.#plant
     const { id, kind, action, targets, params } = planned
+    const at = Date.now()
     const intent = await agent.submit({
       ...{ action, targets, onBehalfOf: user, purpose: 'Go on whatever fails.', intentId: id, lifetimeSeconds: 600 },
       ...(params !== undefined && { params }),
     })
-    this.#asked.push({ id, digest: intent.digest })
+    this.#asked.push({ id, digest: intent.digest, at })
     if (kind === 'cancelled') await agent.cancel(intent)
     if (kind === 'approved' || kind === 'rejected' || kind === 'cancelled-waiting') {
       await waiting(intent)
@@ -135,6 +136,7 @@ class Run {
     })
     return {
       schedule: this.#plan,
+      policies: await this.#recorder.readPolicies(),
       asked: this.#asked,
       statuses: this.#recorder.statuses,
       plans: this.#recorder.plans,

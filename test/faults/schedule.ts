@@ -31,7 +31,6 @@ export const PROCESSES = [
   'redis-server',
   ...GATEWAYS,
 ] as const
-export type ProcessName = (typeof PROCESSES)[number]
 
 /** Which message the fault comes right after: the first of its kind that is heard once intent `after` is on its way. */
 export const MOMENTS = [
@@ -62,12 +61,15 @@ export type FaultKind =
   | 'empty'
   /** `kill -9`, and it starts from what it held when the run began. */
   | 'roll-back'
+  /** One instance is stopped while another policy is made active and the other instance is started again; then it goes on. */
+  | 'new-policy'
 
 export interface Fault {
   readonly after: number
   readonly moment: Moment
   readonly kind: FaultKind
-  readonly process: ProcessName
+  /** One of `PROCESSES`, or a second instance. */
+  readonly process: string
   /** Of what lasts. */
   readonly ms: number
 }
@@ -92,6 +94,7 @@ const PLAIN = Object.values(DEVICES)
   .flat()
   .filter((id) => !GUARDED.includes(id))
 
+const PLAIN_KINDS: readonly IntentKind[] = ['read', 'config', 'many']
 const MIX: readonly (readonly [IntentKind, number])[] = [
   ['read', 34],
   ['config', 24],
@@ -111,6 +114,18 @@ export function schedule(seed: number, count: number, short = false): Schedule {
   const random = seeded(seed)
   const intents = Array.from({ length: count }, (_, n) => planned(n, seed, random))
   const wanted = random.shuffle(short ? someFaults(random) : allFaults())
+  return { seed, intents, faults: placed(wanted, intents, random) }
+}
+
+/** Intents that would all succeed if nothing failed, and the faults in this order. */
+export function scheduleOf(seed: number, count: number, wanted: readonly Wanted[]): Schedule {
+  const random = seeded(seed)
+  const intents = Array.from({ length: count }, (_, n) => {
+    for (;;) {
+      const intent = planned(n, seed, random)
+      if (PLAIN_KINDS.includes(intent.kind)) return intent
+    }
+  })
   return { seed, intents, faults: placed(wanted, intents, random) }
 }
 
@@ -145,10 +160,12 @@ function kindOf(random: Seeded): IntentKind {
   return 'read'
 }
 
-const onProcess = (kind: FaultKind, process: ProcessName): Pick<Fault, 'kind' | 'process'> => ({ kind, process })
+type Wanted = Pick<Fault, 'kind' | 'process'>
+
+const onProcess = (kind: FaultKind, process: string): Wanted => ({ kind, process })
 const REDIS = [onProcess('empty', 'redis-server'), onProcess('roll-back', 'redis-server')]
 
-function allFaults(): Pick<Fault, 'kind' | 'process'>[] {
+function allFaults(): Wanted[] {
   const kinds: FaultKind[] = ['kill', 'stop', 'cut', 'stall']
   return [
     ...PROCESSES.flatMap((process) => kinds.map((kind) => onProcess(kind, process))),
@@ -157,21 +174,18 @@ function allFaults(): Pick<Fault, 'kind' | 'process'>[] {
   ]
 }
 
-function someFaults(random: Seeded): Pick<Fault, 'kind' | 'process'>[] {
+function someFaults(random: Seeded): Wanted[] {
   const others: FaultKind[] = ['stop', 'cut', 'stall']
   return [
     ...PROCESSES.map((process) => onProcess('kill', process)),
     ...others.map((kind) => onProcess(kind, random.pick(PROCESSES.filter((name) => name !== 'redis-server')))),
+    onProcess('lose', 'nats-server'),
     ...REDIS,
   ]
 }
 
 /** Spread over the run after its first intents, each at an intent that goes through every moment. */
-function placed(
-  wanted: readonly Pick<Fault, 'kind' | 'process'>[],
-  intents: readonly PlannedIntent[],
-  random: Seeded,
-): Fault[] {
+function placed(wanted: readonly Wanted[], intents: readonly PlannedIntent[], random: Seeded): Fault[] {
   const room = (intents.length - WARM) / (wanted.length + 1)
   let before = -1
   return wanted.map(({ kind, process }, at) => {
@@ -179,7 +193,7 @@ function placed(
       before + 1,
       WARM + Math.floor((at + 0.5) * room) + random.below(Math.max(1, Math.floor(room / 2))),
     )
-    const after = intents.find(({ n, kind: of }) => n >= from && ['read', 'config', 'many'].includes(of))?.n
+    const after = intents.find(({ n, kind: of }) => n >= from && PLAIN_KINDS.includes(of))?.n
     if (after === undefined) throw new Error('There are too few intents for these faults.')
     before = after
     return { after, moment: random.pick(MOMENTS), kind, process, ms: random.pick(LASTS_MS) }

@@ -4,6 +4,7 @@ export const RULES = [
   'one-final-state',
   'ends-as-it-was',
   'step-once',
+  'active-policy',
   'two-records-first',
   'logged-once',
   'log-verifies',
