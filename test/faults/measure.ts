@@ -10,6 +10,7 @@ import type { Plant } from './plant.ts'
 import { readLog } from './read-log.ts'
 import { PROCESSES } from './schedule.ts'
 
+const BATCH = 500
 const QUEUES = ['INTENTS', 'PLANS', 'OUTCOMES', 'AUDIT', 'AUDIT_EDGE']
 
 /** What waits: messages and acknowledgements of every queue, messages that a source keeps and the log has not, Redis keys that never go. */
@@ -27,8 +28,29 @@ export async function readLeft(plant: Plant, jsm: JetStreamManager): Promise<rea
   left.push({ what: 'messages of sources on their way', count: kept.filter((digest) => !logged.has(digest)).length })
   const refused = await filesOf(join(plant.stack.paths.root, 'state'), /\/refused\/.+/)
   left.push({ what: 'messages refused for good', count: refused.length })
+  left.push(...(await unsettled(jsm)))
   left.push({ what: 'keys of Redis without an end', count: await endlessKeys(plant.redisUrl) })
   return left
+}
+
+/** Intents whose state has not shrunk to its end, and documents that have not shrunk to a byte, in the bucket `intents`. */
+async function unsettled(jsm: JetStreamManager): Promise<readonly Left[]> {
+  let [states, documents] = [0, 0]
+  for (let next = 1, read = BATCH; read === BATCH; ) {
+    read = 0
+    const batch = await jsm.direct.getBatch('KV_intents', { seq: next, next_by_subj: '$KV.intents.>', batch: BATCH })
+    for await (const { seq, subject, data } of batch) {
+      read += 1
+      next = seq + 1
+      const isState = subject.split('.').length === 4
+      if (isState && (JSON.parse(Buffer.from(data).toString()) as { done?: true }).done !== true) states += 1
+      if (!isState && data.length > 1) documents += 1
+    }
+  }
+  return [
+    { what: 'intents that are not settled', count: states },
+    { what: 'documents of intents', count: documents },
+  ]
 }
 
 /** Digests of the messages in a copy of an outbox. */

@@ -186,16 +186,14 @@ function someFaults(random: Seeded): Wanted[] {
 
 /** Spread over the run after its first intents, each at an intent that goes through every moment. */
 function placed(wanted: readonly Wanted[], intents: readonly PlannedIntent[], random: Seeded): Fault[] {
-  const room = (intents.length - WARM) / (wanted.length + 1)
+  const plain = intents.filter(({ n, kind }) => n >= WARM && PLAIN_KINDS.includes(kind))
+  const room = plain.length / wanted.length
+  if (room < 1) throw new Error('There are too few intents for these faults.')
   let before = -1
   return wanted.map(({ kind, process }, at) => {
-    const from = Math.max(
-      before + 1,
-      WARM + Math.floor((at + 0.5) * room) + random.below(Math.max(1, Math.floor(room / 2))),
-    )
-    const after = intents.find(({ n, kind: of }) => n >= from && PLAIN_KINDS.includes(of))?.n
-    if (after === undefined) throw new Error('There are too few intents for these faults.')
-    before = after
+    const index = Math.max(before + 1, Math.floor((at + random.next()) * room))
+    const { n: after } = plain[index] as PlannedIntent
+    before = index
     return { after, moment: random.pick(MOMENTS), kind, process, ms: random.pick(LASTS_MS) }
   })
 }
