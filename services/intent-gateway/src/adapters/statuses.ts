@@ -76,7 +76,7 @@ export class Statuses {
   }
 
   async #sayNow(subject: string, record: IntentRecord): Promise<void> {
-    const compact = await this.#sign(statusMessage, { ...this.#envelope(), ...copy(statusBody(record)) })
+    const compact = await this.#sign(statusMessage, { ...this.#envelope(), ...statusBody(record) })
     await this.#storeNewer(subject, compact, record.n)
     this.#meter.state(record.state)
   }
@@ -124,9 +124,4 @@ function numberOf(data: Uint8Array): number {
   } catch {
     return 0
   }
-}
-
-/** Schemas take mutable arrays. */
-function copy<T>(value: T): T {
-  return structuredClone(value)
 }
