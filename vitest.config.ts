@@ -10,7 +10,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{packages,services,examples}/*/src/**/*.test.ts', 'deploy/local/src/**/*.test.ts'],
+          include: [
+            '{packages,services,examples}/*/src/**/*.test.ts',
+            'deploy/local/src/**/*.test.ts',
+            'test/fuzz.test.ts',
+          ],
         },
       },
       {
@@ -18,6 +22,7 @@ export default defineConfig({
         test: {
           name: 'system',
           include: ['test/**/*.test.ts', 'policies/**/*.test.ts'],
+          exclude: ['test/fuzz.test.ts'],
           globalSetup: ['test/support/tools-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 240_000,
