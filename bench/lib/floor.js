@@ -2,11 +2,11 @@ import { fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { built } from './built.js'
+import { freePort } from './free-port.js'
 import { total } from './numbers.js'
 import { cpuBetween, until, usages } from './processes.js'
 
@@ -125,16 +125,6 @@ function start(command, args, closers) {
     await exited
   })
   return child.pid ?? 0
-}
-
-/** @returns {Promise<number>} */
-export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' ? (address?.port ?? 0) : 0
 }
 
 /** @param {string} file */

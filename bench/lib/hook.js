@@ -48,8 +48,9 @@ await handle.close()
 watch(prototype, 'sync', () => count('fsync'))
 watch(prototype, 'datasync', () => count('fdatasync'))
 
-const require = createRequire(join(root, 'packages', 'bus', 'package.json'))
-const { NatsConnectionImpl } = require('@nats-io/nats-core/internal')
+// Through the package that @writ/bus depends on, so that it is the very class which the program uses.
+const load = createRequire(join(root, 'packages', 'bus', 'package.json'))
+const { NatsConnectionImpl } = load('@nats-io/nats-core/internal')
 watch(NatsConnectionImpl.prototype, 'publish', (subject, body) =>
   count(`publish ${classOf(subject)}`, body?.length ?? 0),
 )

@@ -1,11 +1,11 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { built, readJson } from './built.js'
+import { freePort } from './free-port.js'
 
 const REGION = 'eusc-de-east-1'
 const AGENTS = 8
@@ -186,13 +186,4 @@ async function startReplica(stack, root, env, role, n, closers) {
   closers.push(() => supervised[Symbol.asyncDispose]())
   await supervised.start(true)
   return supervised.pid
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' ? (address?.port ?? 0) : 0
 }
