@@ -471,10 +471,11 @@ describe('G12: at most one effect, and never a guess', () => {
     await until(() => stage.of(parts).length === 1)
     await killNow(child)
     await start()
-    await until(() => stage.of(parts).length === 2)
+    await until(() => told(parts).includes('unknown interrupted'))
     await ended()
     expect([ran, await effects()]).toEqual([[], 's0\n'])
-    expect(told(parts).slice(0, 2)).toEqual(['started', 'unknown interrupted'])
+    // Its start comes again where it was killed before it knew that it was stored.
+    expect([...new Set(told(parts))]).toEqual(['started', 'unknown interrupted'])
   })
 
   test('NATS is away when the action ends: the outcome comes when NATS is back', async () => {

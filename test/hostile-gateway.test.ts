@@ -48,7 +48,7 @@ async function start(): Promise<void> {
   await gateway.ready
 }
 
-const ended = () => until(async () => (await stage.plansLeft()) === 0, 60_000)
+const ended = () => until(async () => (await stage.plansLeft()) === 0, 180_000)
 const digestOfBody = (plan: string) => requestDigest(Buffer.from(plan))
 const wordOf = ({ state, reason }: Outcome) => (reason === undefined ? state : `${state} ${reason.code}`)
 
@@ -150,7 +150,9 @@ describe('G1: nothing that lacks one rightful signature moves a device', () => {
     await stage.clear()
   })
 
-  test('each plan is refused with its own code, recorded once, told where its sender may know, and nothing is asked or done', async () => {
+  test('each plan is refused with its own code, recorded once, told where its sender may know, and nothing is asked or done', {
+    timeout: 240_000,
+  }, async () => {
     const judged = await judge()
     expect(Object.assign({}, ...judged.map(verdict))).toEqual(Object.assign({}, ...judged.map(expected)))
     expect([ran, stage.redeems]).toEqual([[], []])

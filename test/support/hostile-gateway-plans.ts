@@ -691,7 +691,8 @@ const INTENT = (): readonly HostilePlan[] => [
     'scope_exceeded',
     'action beyond the agent’s ceiling',
     {
-      intent: { claims: { action: 'firmware-update' } },
+      devices: ['d-flash'],
+      intent: { claims: { action: 'firmware-update' }, rightful: true },
     },
   ),
   row(
@@ -727,6 +728,26 @@ const obliged = (more: Partial<Obligations>): Part<Decision> => ({
 })
 
 const DECISIONS = (): readonly HostilePlan[] => [
+  row(
+    'decision: the earlier ones are those that first and shown name',
+    'policy-evaluator',
+    'chain_broken',
+    'another earlier decision about this intent in place of the one that is named',
+    async (forge) => {
+      const { intent, shown, approvals, attestations, decision } = await forge.chain({ rich: true })
+      const claims = { input_sha256: digestOf('o.o.') }
+      const other = await forge.chain({ rich: true, intent, shown: { claims, rightful: true } })
+      return {
+        rich: true,
+        intent,
+        shown,
+        approvals,
+        attestations,
+        decision,
+        plan: { claims: { earlier: [other.shown] } },
+      }
+    },
+  ),
   row(
     'decision: about this intent',
     'policy-evaluator',
@@ -851,6 +872,24 @@ const approving = (...approvals: NonNullable<Forgery['approvals']>): Forgery => 
 const good = (approver: string) => ({ approver })
 
 const APPROVALS = (): readonly HostilePlan[] => [
+  row(
+    'approval: of this intent and the decision that was shown',
+    'approver/p1',
+    'chain_broken',
+    'approval that names another intent beside this decision',
+    approving({ approver: 'p1', claims: { intent_digest: digestOf('i.i.') }, rightful: true }, good('p2')),
+  ),
+  row(
+    'approvals: as many users as policy and floors want',
+    'approver/p1',
+    'approval_required',
+    'an approval that policy takes and the device’s floor does not',
+    {
+      ...{ rich: true, devices: ['d-approved'], approvals: [good('p-guest')], attestations: [] },
+      shown: obliged({ approvals: { count: 1, roles: ['visitor'], expires_s: 600 } }),
+      decision: obliged({ approvals: { count: 1, roles: ['visitor'], expires_s: 600 } }),
+    },
+  ),
   row('approvals: those that the decision names', 'approver/p2', 'chain_broken', 'approval left out of the plan', {
     rich: true,
     plan: { claims: ({ approvals }: Plan) => ({ approvals: approvals.slice(0, 1) }) },
@@ -1224,6 +1263,14 @@ const OWN = (): readonly HostilePlan[] => [
     {
       plan: { claims: { plan_id: 'p-other' } },
     },
+    'recorded',
+  ),
+  row(
+    'neighbours fit: digests, sub, user, plan_id',
+    'agent/a1',
+    'chain_broken',
+    'plan id of its own choice in the token alone',
+    { token: { claims: { plan_id: 'p-third' } } },
     'recorded',
   ),
   ...ALLOWED().map(([name, claims]) =>

@@ -112,6 +112,7 @@ export class Forge {
     const device = { gateway_id: 'g1', group: 'hall', jurisdiction: REGION, actions: ['restart', 'telemetry-read'] }
     await plant.file('device', 'd-tools', { ...device, group: 'tools' })
     await plant.file('device', 'd-read', { ...device, actions: ['telemetry-read'] })
+    await plant.file('device', 'd-flash', { ...device, actions: ['restart', 'firmware-update'] })
     await plant.file('device', 'd-far', { ...device, jurisdiction: 'us-east-1' })
     const { gateway_id: _, ...lone } = device
     await plant.file('device', 'd-lone', lone)
