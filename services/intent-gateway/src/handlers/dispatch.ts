@@ -62,11 +62,8 @@ export function sendOut(deps: DispatchDeps): SendOut {
         : planned(decided(latest, stored.n, allowed.first), plans.map(recordOf), allowed.steps, maxUses),
     )
     if (change === undefined || change.after === change.before) return 'out'
-    await publish(deps, change.after, allowed.intent, plans).catch((error: unknown) => {
-      // It waits for the log or the bus; the status that follows when it is out says this too.
-      deps.beside(deps.statuses.say(change.after))
-      throw error
-    })
+    deps.beside(deps.statuses.say(change.after))
+    await publish(deps, change.after, allowed.intent, plans)
     return 'out'
   }
 }
