@@ -112,6 +112,19 @@ describe('what a restart finds', () => {
     expect(outcomesOf(plan())).toHaveLength(3)
   })
 
+  test('a plan whose chain holds has its own steps, whatever a refused one of the same id had', async () => {
+    await journal.takeOn({ ...facts(), plan_digest: 'forged', steps: [{ step_id: 's0', device_id: 'd9' }] })
+    await journal.ended(outcome('refused'))
+    await journal.takeOn(facts())
+    await reopen()
+    const steps = plan().steps.map(({ step_id, device_id, final }) => [step_id, device_id, final?.state])
+    expect(steps).toEqual([
+      ['s0', 'd1', 'refused'],
+      ['s1', 'd2', undefined],
+    ])
+    expect(isDone(plan())).toBe(false)
+  })
+
   test('a plan is found by its digest only when all of it has ended', async () => {
     await journal.takeOn(facts())
     await journal.ended(outcome('succeeded'))
