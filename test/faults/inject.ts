@@ -5,7 +5,7 @@ import { LOCAL_ROLES } from '@writ/local'
 import { redisCommand } from '../support/redis.ts'
 import type { Plant } from './plant.ts'
 import { eventually } from './recorder.ts'
-import { type Fault, GATEWAYS } from './schedule.ts'
+import { type Fault, GATEWAYS, PROCESSES } from './schedule.ts'
 
 /** The instance beside the first. */
 export const SECOND = '1'
@@ -39,6 +39,8 @@ export async function inject(plant: Plant, { kind, process, ms }: Fault): Promis
     }
     case 'lose':
       return killed(plant, process, () => loseUnflushed(plant))
+    case 'power-cut':
+      return powerCut(plant)
     case 'empty':
       await redisCommand(plant.redisUrl, 'FLUSHALL')
       return
@@ -74,6 +76,19 @@ async function killed(plant: Plant, name: string, before?: () => Promise<void>):
   process.kill(pid, 'SIGKILL')
   await eventually(`${name} runs again`, 30_000, async () => plant.stack.pidOf(name) !== pid)
   await plant.untilReady(name)
+}
+
+async function powerCut(plant: Plant): Promise<void> {
+  const pids = PROCESSES.map((name) => [name, pidOf(plant, name)] as const)
+  for (const [, pid] of pids) process.kill(pid, 'SIGSTOP')
+  await loseUnflushed(plant)
+  for (const [, pid] of pids) process.kill(pid, 'SIGKILL')
+  await Promise.all(
+    pids.map(async ([name, pid]) => {
+      await eventually(`${name} runs again`, 30_000, async () => plant.stack.pidOf(name) !== pid)
+      await plant.untilReady(name)
+    }),
+  )
 }
 
 function linesOf({ lines }: Plant, process: string) {

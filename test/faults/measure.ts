@@ -10,6 +10,8 @@ import type { Plant } from './plant.ts'
 import { readLog } from './read-log.ts'
 import { PROCESSES } from './schedule.ts'
 
+/** Outcomes are kept until STATUS cannot lose them any more, who used a `jti` as long as it counts; the bucket's age ends both. */
+const LASTING = /\.outcome\.|-jti$/
 const BATCH = 500
 const QUEUES = ['INTENTS', 'PLANS', 'OUTCOMES', 'AUDIT', 'AUDIT_EDGE']
 
@@ -44,7 +46,7 @@ async function unsettled(jsm: JetStreamManager): Promise<readonly Left[]> {
       next = seq + 1
       const isState = subject.split('.').length === 4
       if (isState && (JSON.parse(Buffer.from(data).toString()) as { done?: true }).done !== true) states += 1
-      if (!isState && data.length > 1) documents += 1
+      if (!isState && data.length > 1 && !LASTING.test(subject)) documents += 1
     }
   }
   return [

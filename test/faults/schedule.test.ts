@@ -10,7 +10,7 @@ test('each process is killed, stopped, cut off and stalled once; what the bus an
   const { faults } = schedule(5, 500)
   const done = faults.map(({ kind, process }) => `${kind} ${process}`)
   const each = PROCESSES.flatMap((process) => ['kill', 'stop', 'cut', 'stall'].map((kind) => `${kind} ${process}`))
-  const others = ['lose nats-server', 'empty redis-server', 'roll-back redis-server']
+  const others = ['power-cut everything', 'lose nats-server', 'empty redis-server', 'roll-back redis-server']
   expect(done.toSorted()).toEqual([...each, ...others].toSorted())
 })
 

@@ -57,6 +57,8 @@ export type FaultKind =
   | 'stall'
   /** `kill -9`, and all that the server had not flushed is gone: INTENTS, PLANS, OUTCOMES and STATUS are empty. */
   | 'lose'
+  /** Every process is killed at once, and the server has lost what it had not flushed: the machine's power, with disks that keep it. */
+  | 'power-cut'
   /** FLUSHALL. */
   | 'empty'
   /** `kill -9`, and it starts from what it held when the run began. */
@@ -68,7 +70,7 @@ export interface Fault {
   readonly after: number
   readonly moment: Moment
   readonly kind: FaultKind
-  /** One of `PROCESSES`, or a second instance. */
+  /** One of `PROCESSES`, a second instance, or `everything`. */
   readonly process: string
   /** Of what lasts. */
   readonly ms: number
@@ -170,6 +172,7 @@ function allFaults(): Wanted[] {
   return [
     ...PROCESSES.flatMap((process) => kinds.map((kind) => onProcess(kind, process))),
     onProcess('lose', 'nats-server'),
+    onProcess('power-cut', 'everything'),
     ...REDIS,
   ]
 }

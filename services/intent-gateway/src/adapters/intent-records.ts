@@ -93,7 +93,7 @@ export class IntentRecords {
     const texts = [
       intentKey(key),
       ...record.approvals.map(({ approver_id }) => approvalKey(key, approver_id)),
-      ...(record.reasons.some(({ code }) => code === 'cancelled') ? [cancelKey(key)] : []),
+      ...(mayHaveCancel(record) ? [cancelKey(key)] : []),
     ]
     this.#texts.delete(key)
     await Promise.all(texts.map((text) => this.#bucket.put(text, FORGOTTEN)))
@@ -129,4 +129,11 @@ export class IntentRecords {
     const oldest = this.#texts.keys().next().value
     if (this.#texts.size > TEXTS_MAX && oldest !== undefined) this.#texts.delete(oldest)
   }
+}
+
+/** A cancel that came too late for some steps, or all of them, has left its text too. */
+function mayHaveCancel({ reasons, plans, closing }: LiveRecord): boolean {
+  return (
+    closing !== undefined || plans.some(({ stopped }) => stopped) || reasons.some(({ code }) => code === 'cancelled')
+  )
 }
