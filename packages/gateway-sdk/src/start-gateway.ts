@@ -1,5 +1,4 @@
 import { setMaxListeners } from 'node:events'
-import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { AuditSource } from '@writ/audit'
 import type { Bus, Consuming } from '@writ/bus'
@@ -63,8 +62,6 @@ async function start(options: GatewayOptions, teardown: Teardown): Promise<Gatew
   const { log = silentLog, clock = systemClock } = options
   const stopping = new AbortController()
   // Every plan in hand listens, and Node warns of a leak from the eleventh on.
-  setMaxListeners(0, stopping.signal)
-  // Everything in hand listens to it.
   setMaxListeners(0, stopping.signal)
   const running: RunningSteps = new RunningSteps(() => void announcer.announce())
   let audit: GatewayAudit | undefined
