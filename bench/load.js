@@ -41,6 +41,9 @@ function heard(/** @type {Uint8Array} */ data) {
   intent.ended()
 }
 
+/** A load ends when its intents have: what is left over would be the next load's. */
+const DRAIN_MS = 60_000
+
 let made = 0
 /** Resolves when the intent has ended. */
 async function one() {
@@ -91,7 +94,7 @@ async function atRate(/** @type {number} */ perSecond, /** @type {number} */ sec
     if (early > 0) await delay(early)
     all.push(one())
   }
-  await Promise.race([Promise.all(all), delay(20_000)])
+  await Promise.race([Promise.all(all), delay(DRAIN_MS)])
 }
 
 /** As many at a time as told, the next when one has ended. */
@@ -108,7 +111,7 @@ async function closedLoop(
         while (clockMs() < end && left-- > 0) await one()
       }),
     ),
-    delay(Math.min(seconds * 1000 + 20_000, 2 ** 31 - 1)),
+    delay(Math.min(seconds * 1000 + DRAIN_MS, 2 ** 31 - 1)),
   ])
 }
 

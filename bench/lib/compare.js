@@ -43,8 +43,8 @@ async function measureOnce(root, { log, quick, rate, seconds }) {
   const stage = await openStage({ root, replicas: 1, log: () => undefined })
   try {
     await warm(stage, quick, log)
-    const steady = figures(await runLoad(stage, { rate, seconds }))
     const full = figures(await runLoad(stage, { inFlight: IN_FLIGHT, seconds }))
+    const steady = figures(await runLoad(stage, { rate, seconds }))
     const cpu = Object.entries(full.cpuMs).map(([name, ms]) => [`CPU per intent, ms: ${name}`, ms / full.sent])
     return {
       [`p50 to action at ${rate}/s, ms`]: steady.toAction.p50,
