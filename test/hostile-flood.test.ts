@@ -15,7 +15,7 @@ const { WRIT_HOSTILE } = process.env
 const MESSAGES = Number(WRIT_HOSTILE ?? 5000)
 const WAITING = 1000
 const WORKERS = 24
-/** What a process may hold more at the end than when it was warm: its garbage collector's play, and remembered ids. */
+/** What a process may hold more at the end than when it was warm: names that are remembered, and in NATS a status for each message whose sender is told. */
 const GROWTH_MIB_MAX = 64
 /** Another agent's median may become so many times as long, on a machine that has the whole plane and the attack on it. */
 const SLOWER_MAX = 20

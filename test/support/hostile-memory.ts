@@ -18,13 +18,16 @@ export class MemorySamples implements Disposable {
     }
   }
 
-  /** By process: the middle of the second fifth of its samples, when everything is warm, and that of the last fifth, in MiB. */
+  /**
+   * By process: the least that it held in the second fifth of the time, when everything is warm, and in the last, in MiB. The least is
+   * what is left when garbage has just been collected.
+   */
   growth(): ReadonlyMap<string, { readonly early: number; readonly late: number }> {
     return new Map(
       [...this.#series].map(([name, series]) => {
         const fifth = (n: number) =>
           series.slice(Math.floor((series.length * n) / 5), Math.ceil((series.length * (n + 1)) / 5))
-        return [name, { early: median(fifth(1)), late: median(fifth(4)) }]
+        return [name, { early: Math.min(...fifth(1)), late: Math.min(...fifth(4)) }]
       }),
     )
   }
