@@ -54,6 +54,7 @@ async function measureOnce(root, { log, quick, rate, seconds }) {
       'CPU per intent, ms': full.cpuMsPerIntent,
       ...Object.fromEntries(cpu),
       'messages to NATS per intent': full.serverMessages / full.sent,
+      'cores that other programs used': full.othersCpuMs / full.seconds / 1000,
     }
   } finally {
     await stage.close()
