@@ -57,7 +57,7 @@ The plane stays up. In a second terminal:
 
   npx writ intent submit --agent maintenance --action telemetry-read --target press-07 \\
     --user u-anna --purpose "Have a look." --wait
-  npx writ revoke agent maintenance --reason "Trying it out."      then: npx writ lift <sequence>
+  npx writ suspend agent maintenance --reason "Trying it out."     then: npx writ resume agent maintenance
   npx writ audit verify
   curl -s $(node -p "require('${paths.localJson}').services['token-issuer'].health_url")/metrics
 

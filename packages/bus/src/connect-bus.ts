@@ -52,7 +52,11 @@ async function firstConnection(config: BusConfig, prefix: string, onStatus: OnSt
     } catch (cause) {
       if (!waitOnFirstConnect) throw unavailable('The message bus cannot be reached.', cause)
       onStatus({ type: 'error', error: cause })
-      await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal })
+      await delay(RETRY_MS, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+        // The timer wraps the reason in an error of its own.
+        signal?.throwIfAborted()
+        throw error
+      })
     }
   }
 }

@@ -10,6 +10,7 @@ import { readRecords } from '../identities/kinds.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { answerTo } from '../operator/cosign-request.ts'
 import { type CosignedSession, cosign } from '../operator/cosigners.ts'
+import { clockText } from '../terminal/time-text.ts'
 
 interface Options {
   readonly as?: string
@@ -82,7 +83,7 @@ function say({ out }: Invocation, { claims, digest, inForce, signed }: Seen): vo
     `  because  ${reason}`,
     `  now      ${shown(inForce)}`,
     `  then     ${shown(record)}`,
-    `  valid    until ${new Date(exp * 1000).toLocaleTimeString()}`,
+    `  valid    until ${clockText(new Date(exp * 1000))}`,
     signed === undefined
       ? '  not signed: --sign signs it'
       : `  signed in ${signed}: put it beside the file it came from`,

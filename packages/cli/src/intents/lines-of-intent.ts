@@ -1,5 +1,6 @@
 import type { Outcome, Status } from '@writ/contracts'
 import { type Line, type Piece, type Style, styled } from '../terminal/style.ts'
+import { clockText } from '../terminal/time-text.ts'
 import type { WatchedEvent } from './watch-intents.ts'
 
 const STYLES: Partial<Readonly<Record<Status['state'] | Outcome['state'], Style>>> = {
@@ -45,5 +46,5 @@ export function lineOfStatus({ iat, intent_id, state, reasons, approval }: Statu
 }
 
 function timeOf(seconds: number): string {
-  return new Date(seconds * 1000).toLocaleTimeString('en-GB')
+  return clockText(new Date(seconds * 1000))
 }

@@ -5,6 +5,7 @@ import { cosignMessage, Fault } from '@writ/contracts'
 import { errnoOf, writeFileDurably } from '@writ/durable'
 import { openMessage } from '@writ/keys'
 import { withAdvice } from '../advice.ts'
+import { clockText } from '../terminal/time-text.ts'
 import type { Cosigner } from './cosigners.ts'
 
 const LOOK_MS = 300
@@ -25,9 +26,7 @@ export function cosignerElsewhere(path: string, told: (what: string) => void): C
     await rm(answerTo(file), { force: true })
     await writeFileDurably(file, `${compact}\n`)
     const until = (exp - SENDING_SECONDS) * 1000
-    told(
-      `until ${new Date(until).toLocaleTimeString()}: take ${file} to another operator, who runs: writ cosign FILE --sign`,
-    )
+    told(`until ${clockText(new Date(until))}: take ${file} to another operator, who runs: writ cosign FILE --sign`)
     told(`  and put what that makes here: ${answerTo(file)}`)
     try {
       for (;;) {
