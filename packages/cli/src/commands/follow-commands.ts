@@ -184,7 +184,7 @@ async function watch(invocation: Invocation, intentId: string | undefined, { age
 }
 
 /** How a command ends that waited for an intent's end: interrupted before it, the answer is not known. */
-function codeOfEnd(last: Status | undefined, wanted: IntentState): ExitCode {
+export function codeOfEnd(last: Status | undefined, wanted: IntentState): ExitCode {
   if (last === undefined || !isFinal(last)) return EXIT.unavailable
   return last.state === wanted ? EXIT.ok : EXIT.notSucceeded
 }

@@ -4,7 +4,13 @@ import { examples } from '../help.ts'
 import { agentPackage } from '../intents/agent-package.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { list } from '../options.ts'
-import { addCancelCommand, addIntentListCommand, addStatusCommand, addWatchCommand } from './follow-commands.ts'
+import {
+  addCancelCommand,
+  addIntentListCommand,
+  addStatusCommand,
+  addWatchCommand,
+  codeOfEnd,
+} from './follow-commands.ts'
 import { linesOf, submitIntent } from './submit-intent.ts'
 
 interface SubmitOptions {
@@ -37,7 +43,7 @@ export function addIntentCommands(program: Command, act: Act): void {
     submitted,
     {
       run: 'writ intent submit --agent maintenance --action telemetry-read --target press-07 --user u-anna --purpose "Have a look." --wait',
-      what: 'ends with 0 when it succeeded, else with 5',
+      what: 'ends with 0 when it succeeded, else with 5; with 4 when it is interrupted before',
     },
     {
       run: 'writ intent submit --agent maintenance --action config-change --target press-07 --user u-anna --purpose "Slower." --params speed.json',
@@ -50,7 +56,8 @@ export function addIntentCommands(program: Command, act: Act): void {
   addWatchCommand(intent, act)
 }
 
-async function submit({ out, context, fail }: Invocation, options: SubmitOptions): Promise<void> {
+async function submit(invocation: Invocation, options: SubmitOptions): Promise<void> {
+  const { out, context, fail } = invocation
   const { agent, target, user, wait, params, intentId, action, purpose } = options
   const submitted = await submitIntent(
     {
@@ -60,13 +67,17 @@ async function submit({ out, context, fail }: Invocation, options: SubmitOptions
       onBehalfOf: user,
       purpose,
       wait: wait === true,
+      signal: wait === true ? invocation.untilInterrupted() : new AbortController().signal,
       ...(params !== undefined && { params }),
       ...(intentId !== undefined && { intentId }),
     },
     out,
   )
-  const { status: ended, outcomes = [] } = submitted
-  const lines = ended === undefined ? [`${submitted.intent_id}  published`] : linesOf({ status: ended, outcomes })
-  out.result({ ok: ended === undefined || ended.state === 'succeeded', ...submitted }, lines)
-  if (ended !== undefined && ended.state !== 'succeeded') fail(EXIT.notSucceeded)
+  const { status, outcomes = [] } = submitted
+  const code = wait === true ? codeOfEnd(status, 'succeeded') : EXIT.ok
+  out.result({ ok: code === EXIT.ok, ...submitted }, [
+    ...(status === undefined ? [`${submitted.intent_id}  published`] : linesOf({ status, outcomes })),
+    ...(code === EXIT.unavailable ? ['  how it ends was not waited for'] : []),
+  ])
+  if (code !== EXIT.ok) fail(code)
 }

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
-import { type FinishedIntent, isFinal } from '@writ/agent-sdk'
+import { type FinishedIntent, isFinal, type SubmittedIntent } from '@writ/agent-sdk'
 import { Fault, type JsonObject, type Outcome, type Status } from '@writ/contracts'
 import { parseIJson } from '@writ/keys'
 import { agentSession } from '../context.ts'
+import { waitsFor } from '../intents/waits-for.ts'
 import type { Output } from '../output.ts'
 
 export interface SubmitOptions {
@@ -16,18 +17,21 @@ export interface SubmitOptions {
   readonly params?: string
   readonly intentId?: string
   readonly wait: boolean
+  /** Stops waiting; the intent goes on. */
+  readonly signal: AbortSignal
 }
 
 export interface Submitted {
   readonly intent_id: string
   readonly intent_digest: string
+  /** Final, unless waiting was interrupted; absent where nothing was heard, or waited for. */
   readonly status?: Status
   readonly outcomes?: readonly Outcome[]
 }
 
 /** Submits an intent and, with `wait`, follows it to its end. */
 export async function submitIntent(options: SubmitOptions, out: Output): Promise<Submitted> {
-  const { enrolment, params, intentId, wait, action, targets, onBehalfOf, purpose } = options
+  const { enrolment, params, intentId, wait, signal, action, targets, onBehalfOf, purpose } = options
   await using agent = await agentSession(enrolment)
   const intent = await agent.submit({
     action,
@@ -39,9 +43,39 @@ export async function submitIntent(options: SubmitOptions, out: Output): Promise
   })
   const about = { intent_id: intent.id, intent_digest: intent.digest }
   if (!wait) return about
-  for await (const status of intent.statuses()) if (!isFinal(status)) out.note(`${status.state} …`)
-  const { status, outcomes } = await intent.done()
-  return { ...about, status, outcomes }
+  return { ...about, ...(await follow(intent, agent.id, out, signal)) }
+}
+
+/** Without news for this long people are told on whom it waits. */
+const SAY_AFTER_MS = 5000
+
+async function follow(
+  intent: SubmittedIntent,
+  agentId: string,
+  out: Output,
+  signal: AbortSignal,
+): Promise<Pick<Submitted, 'status' | 'outcomes'>> {
+  let last: Status | undefined
+  const told = [`  Ctrl-C stops waiting alone: \`writ intent cancel ${intent.id} --agent ${agentId}\` ends the intent`]
+  const say = (): void => {
+    for (const line of [...waitsFor(last, intent.expires), ...told.splice(0)]) out.note(line)
+  }
+  let timer = setTimeout(say, SAY_AFTER_MS)
+  try {
+    for await (const status of intent.statuses(signal)) {
+      last = status
+      clearTimeout(timer)
+      if (isFinal(status)) continue
+      out.note(`${status.state} …`)
+      timer = setTimeout(say, SAY_AFTER_MS)
+    }
+    return await intent.done(signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    return last === undefined ? {} : { status: last }
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 async function readParams(path: string): Promise<JsonObject> {
@@ -52,7 +86,7 @@ async function readParams(path: string): Promise<JsonObject> {
   }
 }
 
-/** For people: the state, why, and what each device did. */
+/** For people: the state, why, what each device did, and on whom it waits or waited. */
 export function linesOf({ status, outcomes }: Pick<FinishedIntent, 'status' | 'outcomes'>): readonly string[] {
   return [
     `${status.intent_id}  ${status.state}`,
@@ -64,5 +98,6 @@ export function linesOf({ status, outcomes }: Pick<FinishedIntent, 'status' | 'o
     ...outcomes.flatMap(({ device_id, result }) =>
       result === undefined ? [] : [`  ${device_id} returned ${JSON.stringify(result)}`],
     ),
+    ...waitsFor(status),
   ]
 }
