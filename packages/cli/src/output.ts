@@ -25,6 +25,8 @@ export interface Output {
   item(value: object, line: Line): void
   /** What happens, for people; silent with `--json`. */
   note(line: Line): void
+  /** What a person should look at, on stderr; with `--json` the result has it. */
+  warn(warning: string): void
   /** A line on a terminal's stderr that the next one replaces; without an argument it goes away. Silent where nobody watches. */
   progress(text?: string): void
   error(error: unknown): void
@@ -67,6 +69,8 @@ export function output(json: boolean, { out, err, env }: Streams): Output {
     },
     item: (value, line) => (json ? document(value) : lines([line])),
     note: (line) => json || lines([line]),
+    warn: (warning) =>
+      json || err.write(`${render([styled('yellow', 'writ: '), `warning: ${warning}`], errColours)}\n`),
     progress: (text) => {
       if (json || err.isTTY !== true) return
       err.write(text === undefined ? CLEAR_LINE : `${CLEAR_LINE}${render(text, false)}`)

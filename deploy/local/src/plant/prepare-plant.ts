@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ensureRecord, publishBundle } from '@writ/cli'
-import { Fault, type PublicJwk, type RecordOf } from '@writ/contracts'
 import { PLANT } from '@writ/pilot-plant'
-import { enrol } from '@writ/plane'
 import { openBundle } from '@writ/policy'
 import type { Stack } from '../stack/stack.ts'
+import { ensureEnrolled, REASON } from './ensure-enrolled.ts'
 import { AGENTS, APPROVERS } from './people.ts'
 
 /**
@@ -34,17 +33,4 @@ export async function preparePlant(stack: Stack, root: string, log: (line: strin
   }
   await stack.untilReady()
   await Promise.all(PLANT.gateways.map(({ id }) => stack.startGateway(id)))
-}
-
-const REASON = 'The pilot plant.'
-
-async function ensureEnrolled<K extends 'gateway' | 'agent' | 'approver'>(
-  { plane, paths, operator }: Stack,
-  kind: K,
-  id: string,
-  record: (keys: PublicJwk[]) => RecordOf<K>,
-): Promise<void> {
-  const { publicKey } = await enrol(plane, { kind, id, outDir: paths.identity(kind, id), key: 'ES256' })
-  if (publicKey === undefined) throw new Fault('internal', { message: `The package of ${kind} ${id} has no key.` })
-  await ensureRecord(operator, { kind, id, record: record([publicKey]), reason: REASON })
 }

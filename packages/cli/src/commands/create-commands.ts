@@ -47,7 +47,7 @@ function optionsFor(
 }
 
 function say({ out }: Invocation, created: Created): void {
-  const { kind, id, version, keys = [], enrolment, revokes } = created
+  const { kind, id, version, keys = [], enrolment, revokes, warnings } = created
   const stands = `  but it may do nothing yet: revoke ${revokes.join(', ')} stands against it; \`writ lift ${revokes[0]}\` ends it`
   out.result({ ok: true, ...created }, [
     `${kind} ${id} filed, version ${version}`,
@@ -55,6 +55,7 @@ function say({ out }: Invocation, created: Created): void {
     ...(enrolment === undefined ? [] : [`  enrolment package ${enrolment}`]),
     ...(revokes.length === 0 ? [] : [stands]),
   ])
+  for (const warning of warnings) out.warn(warning)
 }
 
 interface AgentOptions extends Common {

@@ -8,6 +8,7 @@ import { type Context, identityFolder, planeOf } from '../context.ts'
 import { keyFiles, nextKey, publicKeyIn } from '../identities/key-files.ts'
 import { type EnrolledKind, keysOf, readRecords } from '../identities/kinds.ts'
 import { standingAgainst } from '../identities/standing-revokes.ts'
+import { unknownNames } from '../identities/unknown-names.ts'
 import { wantsPackage } from '../identities/wants-package.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
 import { fileRecord } from '../operator/file-record.ts'
@@ -35,6 +36,8 @@ export interface Created {
   readonly enrolment?: string
   /** Sequences of revokes that stand against it, for example since one of this name was removed. */
   readonly revokes: readonly number[]
+  /** What its record names and nothing else knows, a sentence each. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -68,7 +71,6 @@ export async function createIdentity<K extends EnrolledKind>(
     return filed
   }
   const kids = (kind === 'operator' ? await enrolLast(target, file) : await enrolFirst(target, file)).map(thumbprint)
-  const revokes = await standing(session, kind, id)
   const [kid] = kids
   return {
     kind,
@@ -77,7 +79,7 @@ export async function createIdentity<K extends EnrolledKind>(
     ...(kid !== undefined && { kid }),
     keys: kids,
     ...(packaged && { enrolment: outDir }),
-    revokes,
+    ...(await lookedAt(session, kind, id)),
   }
 }
 
@@ -143,13 +145,21 @@ export async function createDevice(
   await using session = await signedSession(context, options)
   const { id, reason, version } = options
   await fileRecord(session, { kind: 'device', id, record, reason, version })
-  return { kind: 'device', id, version, revokes: await standing(session, 'device', id) }
+  return { kind: 'device', id, version, ...(await lookedAt(session, 'device', id)) }
 }
 
-async function standing(session: CosignedSession, kind: RecordKind, id: string): Promise<readonly number[]> {
+/** What a person may have missed about the record that is in force by now. */
+async function lookedAt(
+  session: CosignedSession,
+  kind: RecordKind,
+  id: string,
+): Promise<Pick<Created, 'revokes' | 'warnings'>> {
   await readRecords(session)
   const record = session.authority.trust.record(kind, id)?.record ?? null
-  return standingAgainst(session.authority, kind, id, record).map(({ seq }) => seq)
+  return {
+    revokes: standingAgainst(session.authority, kind, id, record).map(({ seq }) => seq),
+    warnings: record === null ? [] : await unknownNames(session, kind, record),
+  }
 }
 
 export async function readPublicKey(path: string): Promise<PublicJwk> {
