@@ -82,6 +82,14 @@ export class DecisionFiles {
     await this.#bucket.put(decisionKey(key, n), FORGOTTEN)
   }
 
+  /** Forgets what was stored after number `count` and never taken down: the intent ended, or the process, before that. */
+  async forgetAfter(key: string, count: number): Promise<void> {
+    for (let n = count + 1; n <= NUMBER_MAX; n++) {
+      if ((await this.#bucket.get(decisionKey(key, n))) === undefined) return
+      await this.forget(key, n)
+    }
+  }
+
   async #forgetPieces(key: string, n: number): Promise<void> {
     const entry = await this.#bucket.get(decisionKey(key, n))
     const [digest, count] = Buffer.from(entry?.value ?? '')
