@@ -37,7 +37,8 @@ export async function readLeft(plant: Plant, jsm: JetStreamManager): Promise<rea
 
 /** Intents whose state has not shrunk to its end, and documents that have not shrunk to a byte, in the bucket `intents`. */
 async function unsettled(jsm: JetStreamManager): Promise<readonly Left[]> {
-  let [states, documents] = [0, 0]
+  let states = 0
+  const documents = new Map<string, number>()
   for (let next = 1, read = BATCH; read === BATCH; ) {
     read = 0
     const batch = await jsm.direct.getBatch('KV_intents', { seq: next, next_by_subj: '$KV.intents.>', batch: BATCH })
@@ -46,12 +47,14 @@ async function unsettled(jsm: JetStreamManager): Promise<readonly Left[]> {
       next = seq + 1
       const isState = subject.split('.').length === 4
       if (isState && (JSON.parse(Buffer.from(data).toString()) as { done?: true }).done !== true) states += 1
-      if (!isState && data.length > 1 && !LASTING.test(subject)) documents += 1
+      if (isState || data.length <= 1 || LASTING.test(subject)) continue
+      const [, , , , kind = ''] = subject.split('.')
+      documents.set(kind, (documents.get(kind) ?? 0) + 1)
     }
   }
   return [
     { what: 'intents that are not settled', count: states },
-    { what: 'documents of intents', count: documents },
+    ...[...documents].map(([kind, count]) => ({ what: `${kind} documents of intents`, count })),
   ]
 }
 
