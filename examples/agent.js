@@ -2,7 +2,10 @@
 import { connectAgent } from '@writ/agent-sdk'
 
 const [enrolment = 'agents/line-3', device = 'press-07'] = process.argv.slice(2)
-const agent = await connectAgent({ enrolment })
+const agent = await connectAgent({ enrolment }).catch(({ message }) => {
+  console.error(message)
+  process.exit(1)
+})
 
 const intent = await agent.submit({
   action: 'telemetry-read',
@@ -14,5 +17,4 @@ for await (const { state, reasons } of intent.statuses()) console.log(state, rea
 
 const { outcomes } = await intent.done()
 for (const { device_id, state, result } of outcomes) console.log(device_id, state, result)
-
 await agent.close()

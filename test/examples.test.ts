@@ -166,6 +166,18 @@ describe('README: write a gateway in 20 lines', () => {
   })
 })
 
+test('a folder that is no enrolment package is said in one sentence', async () => {
+  for (const name of ['agent', 'gateway']) {
+    const line = `node examples/${name}.js nowhere`
+    const [typed, said, ...more] = (await fail(line)).trimEnd().split('\n')
+    expect([typed, said, more]).toEqual([
+      line,
+      expect.stringMatching(/\/nowhere\/enrolment\.json cannot be read\.$/),
+      [],
+    ])
+  }
+})
+
 test('the SDKs’ own READMEs show the same files', async () => {
   for (const name of ['agent', 'gateway']) {
     const file = await readFile(join(root, `examples/${name}.js`), 'utf8')

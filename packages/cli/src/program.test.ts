@@ -36,14 +36,38 @@ describe('--help', () => {
     for (const { path } of leaves(program)) {
       const { out } = await writ(...path, '--help')
       const [, shown = ''] = out.split(/\nExamples?:\n/)
-      for (const line of shown.split('\n').filter((each) => /^ {2}writ /.test(each))) await parses(line.trim())
+      const lines = shown.split('\n').filter((each) => /^ {2}\S/.test(each))
+      expect([path, lines.length > 0]).toEqual([path, true])
+      for (const line of lines) await parses(line.trim())
+    }
+  })
+  test('names in its sentences only commands that there are', async () => {
+    const known = new Set(everyPath(program))
+    for (const path of known) {
+      const { out } = await writ(...path.split(' ').filter(Boolean), '--help')
+      for (const [, said = ''] of out.replaceAll(/\s+/g, ' ').matchAll(/(?:`|: |\()writ ([a-z][^`)]*)/g))
+        expect([path, said, commandIn(said, known)]).toEqual([path, said, expect.any(String)])
     }
   })
 })
 
+function everyPath(command: Command, path: readonly string[] = []): readonly string[] {
+  return [path.join(' '), ...command.commands.flatMap((each) => everyPath(each, [...path, each.name()]))]
+}
+
+/** The command that a text begins with: a group alone is none that can be run, but may be named. */
+function commandIn(text: string, known: ReadonlySet<string>): string | undefined {
+  const words = text.split(/[ .,;:]/)
+  return [2, 1].map((count) => words.slice(0, count).join(' ')).find((name) => known.has(name))
+}
+
 /** Everything but what the command would do: its action is left out. */
 async function parses(line: string): Promise<void> {
-  const [typed = ''] = line.split(/ [|>] /)
+  const [typed = ''] = line
+    .replace(/^source <\((.*)\)$/, '$1')
+    .replace(/^[A-Z_]+=\S+ /, '')
+    .split(/ [|>] /)
+  expect([line, typed.startsWith('writ ')]).toEqual([line, true])
   const words = [...typed.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')
   const said: string[] = []
   const program = buildProgram(

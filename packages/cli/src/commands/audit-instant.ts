@@ -15,7 +15,12 @@ export function instantOf(text: string, nowMs: number, end: boolean): number {
   const zoned = /(Z|[+-]\d{2}:\d{2})$/.test(text) && !DATE.test(text)
   const at =
     DATE.test(text) || INSTANT.test(text) ? Date.parse(DATE.test(text) || zoned ? text : `${text}Z`) : Number.NaN
-  if (Number.isNaN(at))
+  if (Number.isNaN(at) || !isDay(text.slice(0, 10)))
     throw new InvalidArgumentError('an instant is wanted: 2026-11-24, 2026-11-24T22:00Z, or 30m, 2h, 7d ago.')
   return DATE.test(text) && end ? at + DAY_MS : at
+}
+
+/** Whether the calendar has the day: Date.parse takes the 31st of April for the 1st of May. */
+function isDay(date: string): boolean {
+  return new Date(Date.parse(date)).toISOString().slice(0, 10) === date
 }

@@ -19,7 +19,7 @@ export function addDoctorCommands(program: Command, act: Act): void {
     command,
     'writ doctor',
     { run: 'writ doctor --enrolment agents/line-2', what: 'why an agent cannot connect or is refused' },
-    { run: 'writ doctor --json | jq -c .findings[]', what: 'ends with 4 when something must be mended' },
+    { run: "writ doctor --json | jq -c '.findings[]'", what: 'ends with 4 when something must be mended' },
   )
   command.addHelpText('after', '\nChanges nothing, and shows no secret.')
 }

@@ -19,7 +19,7 @@ export function addStatusCommands(program: Command, act: Act): void {
     command,
     'writ status',
     { run: 'writ status --fast', what: 'at once, without the gateways' },
-    { run: 'writ status --json | jq -r .problems[]', what: 'for a monitor: ends with 4 unless all is well' },
+    { run: "writ status --json | jq -r '.problems[]'", what: 'for a monitor: ends with 4 unless all is well' },
   )
 }
 
