@@ -16,7 +16,7 @@ import { caughtUp } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
-import { approvalKey, isDone, type LiveRecord } from '../core/intent-record.ts'
+import { approvalKey, type IntentRecord, isDone, type LiveRecord } from '../core/intent-record.ts'
 import { approved, ended } from '../core/transitions.ts'
 import type { AuthorityView, Clock, Sign } from '../ports.ts'
 import { result } from './answer.ts'
@@ -48,7 +48,8 @@ export function takeApproval(deps: TakeApprovalDeps): (approverId: string, body:
     const key = await knownKey(deps, claims.intent_digest)
     const record = key === undefined ? undefined : await deps.records.read(key)
     const known = key === undefined ? undefined : await deps.records.text(approvalKey(key, approverId))
-    if (known !== undefined && digestOf(known) === jws.digest) {
+    const repeated = known !== undefined && digestOf(known) === jws.digest
+    if (repeated && !isUncounted(record, signed)) {
       deps.kick(key ?? '')
       return yes()
     }
@@ -61,6 +62,17 @@ export function takeApproval(deps: TakeApprovalDeps): (approverId: string, body:
     await store(deps, key, record, signed)
     return yes()
   }
+}
+
+/** Its text was kept and the record does not say so: whoever took it did not live, or had no bus, to write that down. */
+function isUncounted(record: IntentRecord | undefined, { approval: { claims, jws } }: SignedApproval): boolean {
+  return (
+    record !== undefined &&
+    !isDone(record) &&
+    record.state === 'needs_approval' &&
+    record.decisions.shown?.digest === claims.decision_digest &&
+    !record.approvals.some(({ digest }) => digest === jws.digest)
+  )
 }
 
 function verified({ view }: TakeApprovalDeps, approverId: string, body: Uint8Array): Promise<SignedApproval> {
