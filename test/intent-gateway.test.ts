@@ -2,6 +2,7 @@ import { verifyPlan } from '@writ/authority'
 import { closeRpc, decideRpc, intentMessage, issueRpc, outcomeMessage, reportMessage } from '@writ/contracts'
 import { digestOf, openMessage, signMessage } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { approvalKey, stateKey } from '../services/intent-gateway/src/core/intent-record.ts'
 import { at, BrokerStage, until } from './support/broker-stage.ts'
 import { nowSeconds } from './support/world.ts'
 
@@ -379,6 +380,17 @@ describe('approvals', () => {
     const gateway = { id: 'g1', kid: stage.signer('gateway', 'g1').kid }
     const { chain } = verifyPlan(await stage.read(), sent?.compact ?? '', gateway, nowSeconds())
     expect(chain.approvals.map(({ approver }) => approver.record.user).sort()).toEqual(['boss1', 'boss2'])
+  })
+
+  test('an approval whose taker died between its text and the record counts when it is sent again', async () => {
+    const { intent, request } = await waiting()
+    const first = await stage.approve('p1', request)
+    const dead = await stage.bus('intent-gateway', 'dead')
+    await dead.bucket('intents').put(approvalKey(stateKey('a1', jtiOf(intent)), 'p1'), first)
+    expect(await stage.sendApproval('p1', first)).toMatchObject({ ok: true })
+    await expect.poll(async () => (await stage.reaches(jtiOf(intent), 'needs_approval')).approval?.given).toBe(1)
+    expect(await stage.sendApproval('p2', await stage.approve('p2', request))).toMatchObject({ ok: true })
+    await stage.reaches(jtiOf(intent), 'executing')
   })
 
   test('one reject ends it', async () => {
