@@ -3,7 +3,9 @@ import { copyFile, link, mkdir, readdir, readFile, rename, rm, stat, writeFile }
 import { join } from 'node:path'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { openSession, type Session } from '@writ/agent-sdk'
-import { commandMessage } from '@writ/contracts'
+import { runCli } from '@writ/cli'
+import { commandMessage, type PublicJwk } from '@writ/contracts'
+import { startGateway } from '@writ/gateway-sdk'
 import {
   ephemeralSigner,
   generateJwk,
@@ -16,6 +18,7 @@ import {
 } from '@writ/keys'
 import { connectStore } from '@writ/plane'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { ensureEnrolled } from '../deploy/local/src/plant/ensure-enrolled.ts'
 import { removeOperator } from '../packages/cli/src/identities/remove-operator.ts'
 import { fileRecord } from '../packages/cli/src/operator/file-record.ts'
 import { type CliStage, REGION, startCliStage } from './support/cli-stage.ts'
@@ -213,6 +216,18 @@ describe('writ … rotate-key, killed', () => {
     await expectWhole(id, kids.b)
   })
 
+  test('`npm start` in between keeps both keys of the record', async () => {
+    const { json, stack } = stage
+    expect(await json('approver', 'rotate-key', 'marta')).toMatchObject({ code: 0 })
+    const marta = async () => (await json('approver', 'show', 'marta')).value
+    const { version, record } = (await marta()) as { version: number; record: { keys: PublicJwk[]; user: string } }
+    expect(record.keys).toHaveLength(2)
+    const about = { user: record.user, roles: ['plant-manager'] }
+    await ensureEnrolled(stack, 'approver', 'marta', (keys) => ({ keys, ...about }))
+    expect(await marta()).toMatchObject({ version, record: { keys: record.keys } })
+    expect(await json('approver', 'rotate-key', 'marta', '--finish')).toMatchObject({ code: 0 })
+  })
+
   test('a next key beside a rotation that is not finished takes nothing’s place', async () => {
     const { id, rotate, kids, current } = await killed(KILLED['when the package has the new key'])
     await writeKeyFile(join(stage.dir(id), 'key.next.jwk'), generateJwk('ES256'))
@@ -247,6 +262,72 @@ describe('writ … remove', () => {
       expect(await json('gateway', 'remove', 'gw-gone')).toMatchObject({ code: 0, value: { consumer: false } })
     } finally {
       await store.close()
+    }
+  })
+})
+
+describe('a gateway that is made again under the id of one that was removed', () => {
+  const reader = ['--users', 'u-bo', '--actions', 'telemetry-read', '--groups', 'attic']
+  const place = ['--group', 'attic', '--jurisdiction', REGION, '--actions', 'telemetry-read']
+
+  /** Asks for a device whose gateway is silent, in words, and stops waiting once those say on whom. */
+  async function askAndLeave(agent: string, device: string, intentId: string) {
+    const leave = new AbortController()
+    let said = ''
+    const sink = {
+      write: (text: string) => {
+        said += text
+        if (said.includes('silent')) leave.abort()
+      },
+    }
+    const what = ['--action', 'telemetry-read', '--target', device, '--user', 'u-bo', '--purpose', 'Look.']
+    const as = ['--home', stage.home, 'intent', 'submit', '--agent', stage.dir(agent), '--intent-id', intentId]
+    const code = await runCli([...as, ...what, '--wait'], { out: sink, err: sink, interrupted: () => leave.signal })
+    return { code, said }
+  }
+
+  test.each([
+    ['with its old key, but revoked meanwhile', 'gw-again-1', [], 'revoked'],
+    ['with another key, and nothing revoked', 'gw-again-2', ['--no-revoke'], 'constraint_failed'],
+  ] as const)('%s, refuses what waited for the old one, and does what is new', async (_, id, removal, code) => {
+    const { json, dir, home } = stage
+    const [device, agent, folder] = [`dev-${id}`, `ask-${id}`, dir(id)]
+    const make = async (...version: string[]) => {
+      const region = ['--jurisdiction', REGION]
+      expect(await json('gateway', 'create', id, ...region, '--out', folder, ...version)).toMatchObject({ code: 0 })
+      expect(await json('device', 'create', device, '--gateway', id, ...place, ...version)).toMatchObject({ code: 0 })
+    }
+    await make()
+    expect(await json('agent', 'create', agent, ...reader, '--out', dir(agent))).toMatchObject({ code: 0 })
+    const left = await askAndLeave(agent, device, 'old')
+    expect(left).toMatchObject({
+      code: 4,
+      said: expect.stringContaining(`waits for gateway ${id} to begin: ${device}`),
+    })
+
+    expect(await json('device', 'remove', device, '--no-revoke')).toMatchObject({ code: 0 })
+    expect(await json('gateway', 'remove', id, ...removal)).toMatchObject({ code: 0 })
+    if (code === 'constraint_failed') await rm(folder, { recursive: true })
+    await make('--version', '3')
+    if (code === 'revoked') expect(await json('lift', 'gateway', id)).toMatchObject({ code: 0 })
+
+    const refused: unknown[] = []
+    const ran: string[] = []
+    const gateway = await startGateway({
+      enrolment: folder,
+      stateDir: join(home, `state-${id}`),
+      actions: { 'telemetry-read': ({ intentId }) => ({ ran: ran.push(intentId) }) },
+      log: { info: () => undefined, warn: (said, what) => refused.push({ ...said, what }), error: () => undefined },
+    })
+    try {
+      await gateway.ready
+      const look = ['--action', 'telemetry-read', '--target', device, '--user', 'u-bo', '--purpose', 'Look.']
+      const asked = ['intent', 'submit', '--agent', dir(agent), ...look, '--intent-id', 'new', '--wait']
+      expect(await json(...asked)).toMatchObject({ code: 0 })
+      expect(ran).toEqual(['new'])
+      expect(refused).toEqual([expect.objectContaining({ what: 'A plan is refused.', reason: code })])
+    } finally {
+      await gateway[Symbol.asyncDispose]()
     }
   })
 })

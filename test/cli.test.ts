@@ -24,6 +24,16 @@ describe('writ … create', () => {
     expect([ended, intent]).toMatchObject([0, { ok: true, status: { state: 'succeeded' } }])
   })
 
+  test('warns of what nothing knows: an action without a policy, a group without a device', async () => {
+    const { json, writ } = stage
+    const about = ['--users', 'u-bo', '--actions', 'telemetry-read,restrat', '--groups', 'press-hall,pres-hall']
+    const warnings = [expect.stringContaining('no action restrat'), expect.stringContaining('group pres-hall')]
+    expect(await json('agent', 'create', 'typo-1', ...about)).toMatchObject({ code: 0, value: { ok: true, warnings } })
+    const said = await writ('agent', 'create', 'typo-2', ...about)
+    expect([said.code, said.err.split('\n')]).toEqual([0, [...warnings, '']])
+    expect(await stage.agent('typo-3')).toMatchObject({ code: 0, value: { warnings: [] } })
+  })
+
   test('demands of CONTROL, in the package, what it holds now', async () => {
     const { control } = JSON.parse(await readFile(join(stage.dir('line-1'), 'enrolment.json'), 'utf8')) as {
       control: { stream: string; seq: number }

@@ -49,6 +49,14 @@ describe('for people', () => {
     out.error(withAdvice(new Fault('malformed', { message: 'No.' }), 'Do this.'))
     expect(texts.err).toMatch(/writ: malformed: No\.\n {2}Do this\.\n$/)
   })
+  test('a warning goes to stderr, beside the result; with --json the result has it', () => {
+    const { texts, out } = written(false, false)
+    out.warn('No device is in the group x.')
+    expect(texts).toEqual({ out: '', err: 'writ: warning: No device is in the group x.\n' })
+    const quiet = written(true, false)
+    quiet.out.warn('No device is in the group x.')
+    expect(quiet.texts).toEqual({ out: '', err: '' })
+  })
   test('an error with control characters is only shown', () => {
     const { texts, out } = written(false, true)
     out.error(new Error(`x${ESC}]0;owned\u{7}`))

@@ -1,4 +1,3 @@
-import { isFinal } from '@writ/agent-sdk'
 import { DECIDE_AFTER_WAIT_SECONDS, type Status, TOKEN_SECONDS_MAX } from '@writ/contracts'
 import { clockText } from '../terminal/time-text.ts'
 
@@ -25,8 +24,15 @@ export function waitsFor(status: Status | undefined, expires?: number): readonly
       return waitsForAttestation(status)
     case 'executing':
       return waitsForGateways(status)
-    default:
-      return isFinal(status) ? leftOpen(status) : []
+    case 'succeeded':
+    case 'failed':
+    case 'partial':
+    case 'denied':
+    case 'expired':
+    case 'cancelled':
+    case 'revoked':
+    case 'unknown':
+      return leftOpen(status)
   }
 }
 
