@@ -18,6 +18,8 @@ import type { Moment } from './schedule.ts'
 
 const AUDIT_STREAMS = ['AUDIT', 'AUDIT_EDGE'] as const
 const BATCH = 256
+/** A copy that is stored later than this after the first was heard is another sending of the message. */
+const FLUSHED_WITHIN_MS = 10_000
 
 /** Listens on the bus, beside everybody, from the account that holds the streams; it takes nothing away and answers nobody. */
 export class Recorder implements AsyncDisposable {
@@ -157,7 +159,7 @@ export class Recorder implements AsyncDisposable {
     const key = `${claims.source}/${claims.seq}/${jws.digest}`
     const known = this.#audit.get(key)
     // The first time counts: a source sends a message again until the log has it.
-    if (known !== undefined && (known.how === 'stored' || how === 'heard')) return
+    if (known !== undefined && (known.how === 'stored' || how === 'heard' || at > known.at + FLUSHED_WITHIN_MS)) return
     this.#audit.set(key, { source: claims.source, seq: claims.seq, digest: jws.digest, at, how })
   }
 

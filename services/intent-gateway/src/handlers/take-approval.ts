@@ -113,7 +113,7 @@ async function store(deps: TakeApprovalDeps, key: string, record: LiveRecord, si
   await deps.records.modify(key, (latest) => {
     if (latest.state !== 'needs_approval' || latest.decisions.shown?.digest !== shown.jws.digest) return latest
     return reject
-      ? ended(latest, 'denied', [REJECTED])
+      ? ended({ ...latest, approvals: [...latest.approvals, word] }, 'denied', [REJECTED])
       : approved(latest, word, meets(all, demands), deps.clock.nowSeconds())
   })
   await deps.evidence.approval(record, approver, approval.jws.compact, approval.claims.verdict)
