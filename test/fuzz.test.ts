@@ -21,7 +21,7 @@ afterAll(async () => {
 })
 
 describe('every parser and verifier keeps its promises', () => {
-  test.each(FORMAT_NAMES)('%s', async (name) => {
+  test.each(FORMAT_NAMES)('%s', { timeout: 60_000 }, async (name) => {
     const report = await run(await formatNamed(name), { runs: 200, seed: 2 })
     expect(report.finding).toBeUndefined()
     expect(report.runs).toBe(200)
@@ -71,20 +71,28 @@ describe('npm run fuzz', () => {
     )
   beforeAll(async () => {
     await exec(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'test/fuzz'], { cwd: root })
-  })
+  }, 120_000)
 
-  test('says what was read and refused, a line a format', async () => {
+  test('says what was read and refused, a line a format', { timeout: 60_000 }, async () => {
     const { stdout, code } = await fuzz('--runs', '100', '--format', 'json,vkey')
     expect(stdout).toMatch(/^json +100 +\d+ +\d+ +[\d.]+ ms {2}malformed \d+$/m)
     expect(stdout).toContain('2 formats, 100 inputs each, seed 1: 0 findings')
     expect(code).toBe(0)
   })
 
+  test('reads a kept input again', { timeout: 60_000 }, async () => {
+    const found = await fuzz('--format', 'broken:sound', '--runs', '20000')
+    expect(found.code).toBe(1)
+    const again = await fuzz('--format', 'broken:sound', '--replay', join(out, 'broken-sound-sound.hex'))
+    expect(again).toMatchObject({ code: 1, stdout: expect.stringContaining('A value is empty.') as string })
+  })
+
   test.each([
-    ['hang', 'in-time'],
-    ['bomb', 'in-memory'],
-  ])('ends with 1 and keeps the input where a reader never comes back: %s', async (name, promised) => {
-    const { stdout, code } = await fuzz('--format', `broken:${name},vkey`, '--runs', '3000', '--hang-ms', '3000')
+    ['hang', 'in-time', '3000'],
+    ['bomb', 'in-memory', '60000'],
+  ])('ends with 1 and keeps the input where a reader never comes back: %s', { timeout: 120_000 }, async (...of) => {
+    const [name, promised, hangMs] = of
+    const { stdout, code } = await fuzz('--format', `broken:${name},vkey`, '--runs', '3000', '--hang-ms', hangMs)
     expect(stdout).toContain(`FINDING ${`broken:${name}`}, ${promised}`)
     expect(stdout).toMatch(/^vkey +3000 /m)
     expect(code).toBe(1)

@@ -1,14 +1,16 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Report } from './engine.ts'
 import { SCRATCH } from './formats/files.ts'
-import { FORMAT_NAMES } from './formats/index.ts'
+import { FORMAT_NAMES, formatNamed } from './formats/index.ts'
+import { judge, meaningsOf } from './judge.ts'
 import { WatchedRuns } from './watched-runs.ts'
 
 const USAGE = `npm run fuzz -- [--runs N] [--format F[,F]] [--seed S] [--out DIR] [--threads N] [--hang-ms N]
 Feeds every parser and verifier N hostile inputs a format (default 20000) and holds it to its promises.
-A finding is written to DIR (default .fuzz) as hex and ends in exit code 1. --list prints the formats.
+A finding is written to DIR (default .fuzz) as hex and ends in exit code 1. --list prints the formats,
+--format F --replay FILE.hex reads one input again.
 `
 
 const { values } = parseArgs({
@@ -19,6 +21,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: '.fuzz' },
     threads: { type: 'string', default: '1' },
     'hang-ms': { type: 'string', default: '30000' },
+    replay: { type: 'string' },
     list: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -38,6 +41,20 @@ if (values.help || !numbers.every((number) => Number.isSafeInteger(number) && nu
     new URL('../../../../../packages/cli/package.json', import.meta.url),
     new URL('../../packages/cli/package.json', import.meta.url),
   )
+  if (values.replay === undefined) await fuzz()
+  else await replay(values.replay)
+  await rm(SCRATCH, { recursive: true, force: true })
+}
+
+async function replay(file: string): Promise<void> {
+  const format = await formatNamed(values.format)
+  const input = Buffer.from((await readFile(file, 'utf8')).trim(), 'hex')
+  const verdict = await judge(format, input, await meaningsOf(format, () => {}))
+  say(`${JSON.stringify(verdict)}\n`)
+  process.exitCode = verdict.kind === 'finding' ? 1 : 0
+}
+
+async function fuzz(): Promise<void> {
   const chosen = values.format === '' ? FORMAT_NAMES : values.format.split(',')
   say(
     `${'format'.padEnd(22)}${'runs'.padStart(9)}${'accepted'.padStart(10)}${'per s'.padStart(9)}${'worst'.padStart(10)}  refused\n`,
@@ -57,7 +74,6 @@ if (values.help || !numbers.every((number) => Number.isSafeInteger(number) && nu
     await thread.close()
   }
   await Promise.all(Array.from({ length: Math.max(1, threads) }, work))
-  await rm(SCRATCH, { recursive: true, force: true })
   const seconds = ((performance.now() - begun) / 1000).toFixed(1)
   say(`${chosen.length} formats, ${runs} inputs each, seed ${seed}: ${findings} findings in ${seconds} s\n`)
   process.exitCode = findings === 0 ? 0 : 1

@@ -1,4 +1,4 @@
-/** A small seeded generator (mulberry32): the same seed gives the same inputs on every machine. */
+/** A small seeded generator (mulberry32): the same seed gives the same inputs on every machine, but for samples that are encrypted, which is random. */
 export class Random {
   #state: number
 

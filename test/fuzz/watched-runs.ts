@@ -56,9 +56,11 @@ export class WatchedRuns {
     return new Promise((resolve, reject) => {
       const timer = setInterval(() => this.#look(progress, resolve), LOOK_EVERY_MS)
       const progress = { seen: 0, since: performance.now() }
+      const ended = (): void => clearInterval(timer)
       const reported = (report: Report): void => {
         clearInterval(timer)
         worker.off('error', failed)
+        worker.off('exit', ended)
         resolve(report)
       }
       const failed = (error: NodeJS.ErrnoException): void => {
@@ -68,7 +70,7 @@ export class WatchedRuns {
       }
       worker.once('message', reported)
       worker.once('error', failed)
-      worker.once('exit', () => clearInterval(timer))
+      worker.once('exit', ended)
       worker.postMessage(task)
     })
   }

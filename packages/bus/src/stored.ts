@@ -72,7 +72,8 @@ function storedOf(stream: string, { message, headers }: Reply): Stored {
 const DELETED = new Set(['DEL', 'PURGE'])
 
 function numberOf(text: string | undefined): number | undefined {
-  return text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined
+  const number = text !== undefined && /^\d{1,16}$/.test(text) ? Number(text) : undefined
+  return Number.isSafeInteger(number) ? number : undefined
 }
 
 /** Of the end of a batch: its last sequence. */

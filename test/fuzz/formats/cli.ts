@@ -4,7 +4,7 @@ import { list, wholeNumber } from '../../../packages/cli/src/options.ts'
 import { buildProgram } from '../../../packages/cli/src/program.ts'
 import { printable, printableJson } from '../../../packages/cli/src/terminal/printable.ts'
 import { bytes, type Format, format, textOf } from '../format.ts'
-import { anyJson } from './json.ts'
+import { anyJson, anyText } from './json.ts'
 
 const NOW_MS = Date.UTC(2026, 10, 24, 12)
 
@@ -54,7 +54,7 @@ export const lists = (): Format =>
   format<readonly string[]>({
     name: 'cli-list',
     samples: ['a,b', ' a , ,b,'].map(bytes),
-    garbage: fc.string({ unit: 'binary', maxLength: 20 }).map(bytes),
+    garbage: anyText(20).map(bytes),
     read: (input) => list(textOf(input)),
     write: (items) => bytes(items.join(',')),
     check: (items) => (items.some((item) => item === '' || item.includes(',')) ? 'An empty entry.' : undefined),
@@ -137,7 +137,7 @@ export const terminal = (): Format =>
     name: 'terminal-text',
     samples: [bytes('plain'), bytes('\u001b[31mred\u001b[0m\n\u202egnp.exe')],
     garbage: fc.oneof(
-      fc.string({ unit: 'binary' }).map(bytes),
+      anyText(10).map(bytes),
       anyJson.map((value) => bytes(JSON.stringify(value))),
     ),
     read: (input) => {

@@ -78,5 +78,5 @@ export const FORMAT_NAMES: readonly string[] = Object.keys(MAKERS)
 export async function formatNamed(name: string): Promise<Format> {
   const make = name.startsWith('broken:') ? BROKEN[name.slice('broken:'.length)] : MAKERS[name]
   if (make === undefined) throw new RangeError(`No format ${name}; --list prints them.`)
-  return await make()
+  return { ...(await make()), name }
 }

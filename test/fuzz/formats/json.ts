@@ -5,12 +5,36 @@ import { bytes, type Format, format, jsonBytes } from '../format.ts'
 
 const NUMBER_MAX = 2 ** 53
 
+/** Text of characters that readers stumble over. */
+export function anyText(maxLength: number): fc.Arbitrary<string> {
+  const unit = fc.constantFrom(
+    ...['a', 'Z', '0', '_', '-', '.', ' ', '"', "'", '\\', '/', '=', ':', ',', '{', ']', '+', '%', '$'],
+    ...[
+      '\0',
+      '\n',
+      '\r',
+      '\t',
+      '\u001b',
+      '\u007f',
+      '\u0085',
+      '\u00a0',
+      '\u2028',
+      '\u202e',
+      '\u200b',
+      '\ufeff',
+      '\ufffd',
+    ],
+    ...['é', 'ß', 'İ', '中', '😀', '\u{10ffff}', '\ud800', '\udc00'],
+  )
+  return fc.string({ unit, maxLength })
+}
+
 /** Any JSON value, with names and texts that readers stumble over. */
 export const anyJson: fc.Arbitrary<unknown> = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { depthSize: 'small', withCrossShrink: true },
     fc.constantFrom<unknown>(null, true, false, 0, -0, 1.5, NUMBER_MAX, -NUMBER_MAX, NUMBER_MAX - 1, 1e300, ''),
-    fc.string({ unit: 'binary', maxLength: 12 }),
+    anyText(12),
     fc.double({ noNaN: true, noDefaultInfinity: true }),
     fc.array(tie('value'), { maxLength: 4 }),
     fc.dictionary(

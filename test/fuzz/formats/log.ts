@@ -41,7 +41,7 @@ import { REGION } from '../../support/world.ts'
 import { CLAIMS } from '../claims.ts'
 import { bytes, type Format, format, jsonBytes, orRefused, REFUSED, textOf } from '../format.ts'
 import { keyOf } from '../plant.ts'
-import { anyJson, jsonText } from './json.ts'
+import { anyJson, anyText, jsonText } from './json.ts'
 
 const ORIGIN = `audit.example/${REGION}/2026h2`
 const signer = noteSignerOf(signerOf(keyOf('log')))
@@ -78,7 +78,7 @@ const line = fc.oneof(
   ),
   fc.uint8Array({ maxLength: 40 }).map((raw) => Buffer.from(raw).toString('base64')),
   fc.uint8Array({ minLength: 32, maxLength: 32 }).map((raw) => Buffer.from(raw).toString('base64')),
-  fc.string({ unit: 'binary', maxLength: 8 }),
+  anyText(8),
 )
 const lines: fc.Arbitrary<Uint8Array> = fc.array(line, { maxLength: 8 }).map((all) => bytes(`${all.join('\n')}\n`))
 
@@ -191,13 +191,15 @@ export async function consistency(): Promise<Format> {
     read: (input) => {
       const { older, size, proof } = parseIJson(input)
       if (typeof older !== 'number' || typeof size !== 'number' || !Array.isArray(proof)) return REFUSED
-      const [olderRoot, root] = [rootOf(Math.max(0, Math.min(older, 5))), rootOf(Math.max(0, Math.min(size, 5)))]
+      // No checkpoint names a larger size, so there is no root of it.
+      if (older > ENTRIES.length || size > ENTRIES.length) return REFUSED
+      const [olderRoot, root] = [rootOf(Math.max(0, older)), rootOf(Math.max(0, size))]
       const hashes = proof.map((text) => Buffer.from(String(text), 'hex'))
       const holds = verifyConsistency({ older, olderRoot, size, root, proof: hashes })
       return holds ? { older, size, proof: hashes.map(hex) } : REFUSED
     },
     check: ({ older, size, proof }) => {
-      if (size > 5 || older > size) return 'Accepted a size that the root is not of.'
+      if (older > size) return 'Accepted an older state that is larger.'
       const needed = older === 0 || older === size ? 0 : consistencyRanges(older, size).length
       return proof.length === needed ? undefined : 'Accepted a proof of another length.'
     },
@@ -301,9 +303,7 @@ export const origin = (): Format =>
   format<NonNullable<ReturnType<typeof parseOrigin>>>({
     name: 'log-origin',
     samples: [bytes(ORIGIN), bytes('a.b/c/0000h1')],
-    garbage: fc
-      .array(fc.string({ unit: 'binary', maxLength: 6 }), { maxLength: 4 })
-      .map((parts) => bytes(parts.join('/'))),
+    garbage: fc.array(anyText(6), { maxLength: 4 }).map((parts) => bytes(parts.join('/'))),
     read: (input) => orRefused(parseOrigin(textOf(input))),
     write: ({ epoch, ...name }) => bytes(originOf(name, epoch)),
   })

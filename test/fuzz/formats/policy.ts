@@ -47,16 +47,19 @@ export const bundleTar = (): Format =>
     check: wrongWith,
   })
 
+/** Small files that unpack to much: 1 MiB, and more than is taken. */
+const BOMBS = [1, 17].map((mib) => gzipSync(Buffer.alloc(mib * 2 ** 20)))
+
 /** Policy bundles as they lie in the stream. */
 export const bundle = (): Format =>
   format<PolicyBundle>({
     name: 'bundle-gzip',
     samples: [gzipSync(sample), gzipSync(sample, { level: 0 })],
     garbage: fc.oneof(
-      fc.uint8Array({ maxLength: 60 }),
-      fc.uint8Array({ maxLength: 600 }).map((raw) => gzipSync(raw)),
-      fc.constantFrom(1, 8, 17).map((mib) => gzipSync(Buffer.alloc(mib * 2 ** 20))),
-      jsonText.map((text) => gzipSync(bytes(Buffer.from(text).toString('utf8')))),
+      { weight: 20, arbitrary: fc.uint8Array({ maxLength: 60 }) },
+      { weight: 20, arbitrary: fc.uint8Array({ maxLength: 600 }).map((raw) => gzipSync(raw)) },
+      fc.constantFrom(...BOMBS),
+      { weight: 20, arbitrary: jsonText.map((text) => gzipSync(bytes(Buffer.from(text).toString('utf8')))) },
     ),
     read: openBundle,
     check: wrongWith,

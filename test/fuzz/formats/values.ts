@@ -179,11 +179,16 @@ export const decisionFile = (): Format =>
       )
       .map(([digest, count, json]) => bytes(`${digest}\n${count}\n${textOf(json)}`)),
     read: async (input) => orRefused(await new DecisionFiles(bucketOf(input)).read('a1.i1', 1)),
-    write: ({ n: _, digest, ...file }) =>
-      /^[A-Za-z0-9_-]{43}$/.test(digest) ? bytes(`${digest}\n${toChunks(JSON.stringify(file))[0]}`) : undefined,
+    write: ({ n: _, digest, ...file }) => (/^[A-Za-z0-9_-]{43}$/.test(digest) ? inOnePiece(digest, file) : undefined),
     check: ({ decision, reports }) =>
       [decision, ...reports].every((text) => typeof text === 'string') ? undefined : 'A text that is none.',
   })
+
+/** Undefined: it would lie under several keys. */
+function inOnePiece(digest: string, file: object): Uint8Array | undefined {
+  const [first, ...rest] = toChunks(JSON.stringify(file))
+  return rest.length === 0 ? bytes(`${digest}\n${first}`) : undefined
+}
 
 const REQUESTS: readonly (readonly [Rpc, object])[] = [
   [decideRpc, { intent: 'a.b.c', first: D, shown: D, approvals: ['a.b.c'], attestations: [] }],
