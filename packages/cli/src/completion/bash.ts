@@ -23,6 +23,12 @@ ${commands.flatMap(valueCases).join('\n')}
   esac
 }
 
+# A line is an answer, whatever spaces or stars a name has. No mapfile: bash 3.2 of macOS lacks it.
+__writ_reply() {
+  local line
+  while IFS= read -r line; do COMPREPLY+=("$line"); done < <(compgen "$@")
+}
+
 _writ() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" prev="\${COMP_WORDS[COMP_CWORD-1]}" path='' word values i n=0 skip=0
   for ((i = 1; i < COMP_CWORD; i++)); do
@@ -46,9 +52,9 @@ _writ() {
     [[ "$values" == 'words ' ]] && values="$(__writ_values "$path $n")"
   fi
   case "$values" in
-    words*) COMPREPLY=($(compgen -W "\${values#words}" -- "$cur")) ;;
-    file) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -f -- "$cur")) ;;
-    folder) compopt -o filenames 2>/dev/null; COMPREPLY=($(compgen -d -- "$cur")) ;;
+    words*) __writ_reply -W "\${values#words}" -- "$cur" ;;
+    file) compopt -o filenames 2>/dev/null; __writ_reply -f -- "$cur" ;;
+    folder) compopt -o filenames 2>/dev/null; __writ_reply -d -- "$cur" ;;
   esac
 }
 

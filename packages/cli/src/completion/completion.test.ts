@@ -1,5 +1,5 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Command } from 'commander'
@@ -87,6 +87,18 @@ describe('bash', () => {
     ]
     const out = await run('bash', '--norc', '-c', `source '${file}'; ${asked.join('; ')}`)
     expect(out.split('\n').slice(0, 2)).toEqual([join(dir, 'floors.json'), dir])
+  })
+  test('offers a name with spaces or stars as one, as it is', async () => {
+    const file = await script('bash')
+    const odd = join(dir, 'odd')
+    await mkdir(join(odd, 'night shift *'), { recursive: true })
+    await writeFile(join(odd, 'press hall *.json'), '{}')
+    const typed = (option: string) =>
+      `COMP_WORDS=(writ device create x ${option} '${odd}/'); COMP_CWORD=5; _writ; printf '%s|' "\${COMPREPLY[@]}"; echo`
+    const asked = `${typed('--floors')}; COMP_WORDS=(writ agent create x --out '${odd}/'); _writ; printf '%s|' "\${COMPREPLY[@]}"`
+    const [files = '', folders] = (await run('bash', '--norc', '-c', `source '${file}'; ${asked}`)).split('\n')
+    expect(files.split('|').toSorted()).toEqual(['', `${odd}/night shift *`, `${odd}/press hall *.json`])
+    expect(folders).toBe(`${odd}/night shift *|`)
   })
 })
 

@@ -31,3 +31,21 @@ test('G7: nothing is called recorded that every reader would skip', async () => 
   await root.reader.control()
   expect(root.authority.control.standing.map((revoke) => revoke.seq)).toEqual([seq])
 })
+
+test('an id or reason that is none is the person’s mistake, named by its field, and nothing is recorded', async () => {
+  await using root = await openSession({ enrolment: planePaths(nats.plane.dir).rootOperator })
+  const before = await root.bus.lastBySubject('CONTROL', root.subjects.controlAll)
+  const mistakes = [
+    [{ ...REVOKE, id: 'a b' }, 'why', 'id: '],
+    [{ command: 'revoke', scope: 'key', id: 'notathumbprint' }, 'why', 'id: '],
+    [{ command: 'revoke', scope: 'endorsements', id: 'nobody' }, 'why', 'id: '],
+    [REVOKE, '', 'reason: '],
+    [REVOKE, 'x'.repeat(100_000), 'reason: '],
+  ] as const
+  for (const [word, reason, field] of mistakes)
+    await expect(publishControl(root, word, reason)).rejects.toMatchObject({
+      code: 'malformed',
+      message: expect.stringContaining(field),
+    })
+  expect((await root.bus.lastBySubject('CONTROL', root.subjects.controlAll))?.seq).toBe(before?.seq)
+})

@@ -3,6 +3,7 @@ import type { Session } from '@writ/agent-sdk'
 import { isRefusal } from '@writ/bus'
 import { type Control, controlMessage, Fault } from '@writ/contracts'
 import { sha256, signMessage } from '@writ/keys'
+import { checkClaims } from './check-claims.ts'
 
 /** What an operator says to everyone; the rest of a control message is filled in. */
 export type ControlWord =
@@ -20,7 +21,7 @@ const TRIES = 20
  * Publishes a control message straight to the stream, conditional on the last one that was read. Resolves with its sequence
  * when JetStream has acknowledged it: then it is recorded, and no service of ours was in its path. A message whose
  * acknowledgement was lost is looked for before it is sent again. One that every reader would skip is not sent: it withdraws nothing.
- * Throws Fault `unavailable`, and why a message would be void.
+ * Throws Fault `unavailable`, `malformed` where an id or the reason is none, and why a message would be void.
  */
 export async function publishControl(
   session: Session,
@@ -40,6 +41,7 @@ export async function publishControl(
       reason,
       ...word,
     } as Control
+    checkClaims(controlMessage.schema, claims, `The ${word.command}`)
     const body = await signMessage(signer, controlMessage, claims)
     const refusal = authority.control.whyVoid({ operatorId: id, data: Buffer.from(body) })
     if (refusal !== undefined) throw new Fault(refusal.code, refusal)

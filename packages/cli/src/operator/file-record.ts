@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { ask } from '@writ/agent-sdk'
 import { type Command, commandMessage, Fault, type RecordKind, type RecordOf, resultMessage } from '@writ/contracts'
 import { canonicalJson, digestOf, signMessage } from '@writ/keys'
+import { checkClaims } from './check-claims.ts'
 import type { CosignedSession } from './cosigners.ts'
 
 export interface Filing<K extends RecordKind = RecordKind> {
@@ -37,11 +38,7 @@ export async function fileRecord<K extends RecordKind>(
     record: filing.record,
     reason: filing.reason,
   } as unknown as Command
-  const parsed = commandMessage.schema.safeParse(claims)
-  if (!parsed.success) {
-    const fields = parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
-    throw new Fault('malformed', { message: `The record is not valid: ${fields}.`.slice(0, 1000), cause: parsed.error })
-  }
+  checkClaims(commandMessage.schema, claims, 'The record')
   const { claims: result } = await ask(session, {
     subject: session.subjects.command(session.id),
     body: await signedBody(session, claims),
