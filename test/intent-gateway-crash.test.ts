@@ -1,11 +1,14 @@
 import type { ChildProcess } from 'node:child_process'
-import { decideRpc, intentMessage, issueRpc, type Plan } from '@writ/contracts'
+import { intentMessage, issueRpc, type Plan } from '@writ/contracts'
 import { openMessage } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { at, BrokerStage, kill, until } from './support/broker-stage.ts'
 import { REGION } from './support/world.ts'
 
-/** intent-gateway as a process of its own, from what was built, killed with `kill -9` and started again on the same directory. */
+/**
+ * intent-gateway as a process of its own, from what was built, killed with `kill -9` at some moment and started again on the same directory.
+ * Between which two of its steps it is killed is chosen in broker-kills.test.ts.
+ */
 let stage: BrokerStage
 let child: ChildProcess
 
@@ -25,20 +28,6 @@ async function restart(): Promise<void> {
   child = await stage.spawn()
 }
 
-/** Calls `before` once, at the first call; from then on `play` alone. */
-function once<A extends unknown[], R>(
-  play: (...args: A) => Promise<R> | R,
-  before: () => Promise<void>,
-): (...args: A) => Promise<R | undefined> {
-  let first = true
-  return async (...args) => {
-    if (!first) return await play(...args)
-    first = false
-    await before()
-    return undefined
-  }
-}
-
 /** A gateway that knows a plan again: each of its steps is done once, however often the plan comes. */
 function doOnce(): Map<string, number> {
   const seen = new Map<string, number>()
@@ -53,66 +42,6 @@ function doOnce(): Map<string, number> {
 }
 
 describe('killed with kill -9, it goes on where it was', () => {
-  test('while policy-evaluator is asked', async () => {
-    doOnce()
-    stage.decide = once(stage.decide, () => kill(child))
-    const intent = await stage.intent()
-    await stage.send(intent)
-    await until(() => child.signalCode !== null)
-    await restart()
-    await stage.reaches(jtiOf(intent), 'succeeded')
-    expect(stage.callsOf(decideRpc, intent)).toBe(2)
-  })
-
-  test('while token-issuer is asked, which has minted: the same token goes out', async () => {
-    doOnce()
-    stage.issue = once(stage.issue, async () => {
-      const request = stage.calls.at(-1)?.request
-      await stage.tokenOf(request as never)
-      await kill(child)
-    })
-    const intent = await stage.intent()
-    await stage.send(intent)
-    await until(() => child.signalCode !== null)
-    await restart()
-    await stage.reaches(jtiOf(intent), 'succeeded')
-    const plans = stage.plansOf(intent)
-    expect([plans.length, [...stage.tokens.values()].includes(plans[0]?.token ?? '')]).toEqual([1, true])
-  })
-
-  test('when a plan has just gone out: it may come again, and is the same plan', async () => {
-    const seen = doOnce()
-    const go = stage.onPlan
-    let killed = false
-    stage.onPlan = async (gateway, plan) => {
-      if (!killed) await kill(child)
-      killed = true
-      await go(gateway, plan)
-    }
-    const intent = await stage.intent()
-    await stage.send(intent)
-    await until(() => killed)
-    await restart()
-    await stage.reaches(jtiOf(intent), 'succeeded')
-    expect(seen.size).toBe(1)
-    expect(new Set(stage.plansOf(intent).map(({ token }) => token)).size).toBe(1)
-  })
-
-  test('when an outcome has just come: it is counted once', async () => {
-    const intent = await stage.intent()
-    await stage.send(intent)
-    await stage.reaches(jtiOf(intent), 'executing')
-    const [plan] = stage.plansOf(intent)
-    if (plan === undefined) throw new Error('no plan')
-    await stage.report(
-      'g1',
-      await stage.outcome(plan, { state: 'failed', reason: { code: 'action_failed', message: 'x' } }),
-    )
-    await restart()
-    const status = await stage.reaches(jtiOf(intent), 'failed')
-    expect(status.steps[0]).toMatchObject({ state: 'failed', reason: { code: 'action_failed' } })
-  })
-
   test('while nobody runs, intents and outcomes wait', async () => {
     const running = await stage.intent()
     await stage.send(running)
@@ -190,6 +119,6 @@ describe('killed with kill -9, it goes on where it was', () => {
       heads.set(source, seq)
       if (seq === 0) expect(events[0]?.type).toBe('source.started')
     }
-    expect(heads.size).toBeGreaterThan(8)
+    expect(heads.size).toBeGreaterThan(4)
   })
 })

@@ -54,6 +54,7 @@ import { digestOf, ephemeralSigner, openMessage, openSigner, type Signer, signJw
 import { createCredentials, planePaths } from '@writ/plane'
 import type { z } from 'zod'
 import { type Config, startIntentGateway } from '../../services/intent-gateway/src/index.ts'
+import { reachBusAt } from './bus-gate.ts'
 import { startNats, type TestNats } from './nats.ts'
 import { freshId, nowSeconds, OBLIGATIONS, REGION } from './world.ts'
 
@@ -225,9 +226,10 @@ export class BrokerStage implements AsyncDisposable {
     return running
   }
 
-  /** As its own process, from what was built: for `kill -9`. Resolves when it is ready. */
-  async spawn(id = 'ig0'): Promise<ChildProcess> {
+  /** As its own process, from what was built: for `kill -9`; `natsUrl`: by which way it reaches the server. Resolves when it is ready. */
+  async spawn(id = 'ig0', natsUrl = this.nats.url): Promise<ChildProcess> {
     const config = await this.config(id)
+    await reachBusAt(config.enrolmentFile, natsUrl)
     const main = fileURLToPath(new URL('../../services/intent-gateway/dist/main.js', import.meta.url))
     const child = spawn(process.execPath, [main], {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -35,6 +35,7 @@ import type { z } from 'zod'
 import type { Overrides as EvaluatorOverrides } from '../../services/policy-evaluator/src/index.ts'
 import { startPolicyEvaluator } from '../../services/policy-evaluator/src/index.ts'
 import { type Overrides, startTokenIssuer } from '../../services/token-issuer/src/index.ts'
+import { reachBusAt } from './bus-gate.ts'
 import { freePorts, startNats, type TestNats } from './nats.ts'
 import { AUDIENCE, freshId, nowSeconds, REGION } from './world.ts'
 
@@ -154,9 +155,10 @@ export class DecidersStage implements AsyncDisposable {
     )
   }
 
-  /** A built issuer as a process of its own, ready. The test kills it. */
-  async issuerProcess(id: string, redisUrl: string): Promise<ChildProcess> {
+  /** A built issuer as a process of its own, ready; `natsUrl`: by which way it reaches the server. The test kills it. */
+  async issuerProcess(id: string, redisUrl: string, natsUrl = this.nats.url): Promise<ChildProcess> {
     const config = await this.#config('token-issuer', id)
+    await reachBusAt(config.enrolmentFile, natsUrl)
     const main = join(ROOT, 'services/token-issuer/dist/main.js')
     const [port = 0] = await freePorts(1)
     const child = spawn(process.execPath, [main], {

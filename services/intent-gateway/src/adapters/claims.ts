@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { claimKey } from '../core/intent-record.ts'
 
 export type Answer =
-  | { readonly ok: true; readonly version: number }
+  | { readonly ok: true; readonly version?: number }
   | { readonly ok: false; readonly code: ReasonCode; readonly message: string }
 
 interface Claim {
@@ -16,7 +16,7 @@ const Value: z.ZodType<Claim> = z.strictObject({
   digest: Sha256,
   answer: z
     .discriminatedUnion('ok', [
-      z.strictObject({ ok: z.literal(true), version: z.int().min(1) }),
+      z.strictObject({ ok: z.literal(true), version: z.int().min(1).exactOptional() }),
       z.strictObject({ ok: z.literal(false), code: z.enum(REASON_CODES), message: Text }),
     ])
     .exactOptional(),
@@ -47,6 +47,13 @@ export class Claims {
     const claim = claimIn(entry.value)
     if (claim.digest !== digest) return 'another'
     return claim.answer === undefined ? {} : { answer: claim.answer }
+  }
+
+  /** What these very bytes were answered before, where that is remembered. */
+  async answered(kind: 'command' | 'approval', id: string, jti: string, digest: string): Promise<Answer | undefined> {
+    const entry = await this.#bucket.get(claimKey(kind, id, jti))
+    const claim = entry === undefined ? undefined : claimIn(entry.value)
+    return claim?.digest === digest ? claim.answer : undefined
   }
 
   /** Remembers a decided answer. */

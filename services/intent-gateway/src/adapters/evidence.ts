@@ -20,7 +20,7 @@ import {
   reportMessage,
   type Token,
 } from '@writ/contracts'
-import { digestOf } from '@writ/keys'
+import { digestOf, openMessage } from '@writ/keys'
 import type { LiveRecord } from '../core/intent-record.ts'
 import type { DecisionFile } from './decision-files.ts'
 import type { Paper, Papers } from './papers.ts'
@@ -112,7 +112,7 @@ export class Evidence {
         this.records(plan.records),
         this.decided(record, plan.file, plan.decision),
         ...plan.earlier.map(({ file, decision }) => this.decided(record, file, decision)),
-        ...plan.file.approvals.map((jws) => this.#approvalAgain(record, jws)),
+        ...plan.file.approvals.map((jws) => this.approvalAgain(record, jws)),
       ])
     })
     const gateways = plans.map(({ token }) => this.#authority.trust.record('gateway', token.aud))
@@ -141,6 +141,21 @@ export class Evidence {
       detail: { step_id, outcome_digest: digestOf(jws) },
     }
     return this.#papers.record(outcomeEvent(outcome, fields), [paper(outcomeMessage, jws, record)])
+  }
+
+  /** The same, unless it is recorded here: whoever counted it may not have lived to record it. */
+  async outcomeOnce(record: LiveRecord, digest: string, read: () => Promise<string | undefined>): Promise<void> {
+    if (this.#papers.isRecorded(digest)) return
+    const jws = await read()
+    if (jws !== undefined) await this.outcome(record, openMessage(outcomeMessage, jws).claims, jws)
+  }
+
+  /** An approval that the record counts, if its approver is still known. */
+  approvalAgain(record: LiveRecord, jws: string): Promise<void> {
+    const { claims, jws: signed } = openMessage(approvalMessage, jws)
+    const approval = record.approvals.find(({ digest }) => digest === signed.digest)
+    const approver = approval === undefined ? undefined : this.#authority.trust.record('approver', approval.approver_id)
+    return approver === undefined ? Promise.resolve() : this.approval(record, approver, jws, claims.verdict)
   }
 
   lateOutcome(outcome: Outcome, digest: string): Promise<void> {
@@ -195,12 +210,6 @@ export class Evidence {
       trust.record('agent', agent_id),
       ...steps.map(({ device_id }) => trust.record('device', device_id)),
     ])
-  }
-
-  #approvalAgain(record: LiveRecord, jws: string): Promise<void> {
-    const approval = record.approvals.find(({ digest }) => digest === digestOf(jws))
-    const approver = approval === undefined ? undefined : this.#authority.trust.record('approver', approval.approver_id)
-    return approver === undefined ? Promise.resolve() : this.approval(record, approver, jws, 'approve')
   }
 
   #dispatchedEvent(record: LiveRecord, plan: DispatchedPlan): NewEvent {

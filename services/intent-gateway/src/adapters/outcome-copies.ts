@@ -26,11 +26,17 @@ export class OutcomeCopies {
     await this.#bucket.create(outcomeKey(key, digest), compact)
   }
 
+  /** One that was kept and is not forgotten. */
+  async read(record: IntentRecord, digest: string): Promise<string | undefined> {
+    const kept = await this.#bucket.get(outcomeKey(stateKey(record.agent_id, record.intent_id), digest))
+    const text = Buffer.from(kept?.value ?? FORGOTTEN).toString('latin1')
+    return text === FORGOTTEN ? undefined : text
+  }
+
   /** Stores those again that the status names and STATUS does not have. One that is newer is not written over. */
   async sayAgain(record: IntentRecord): Promise<void> {
-    const key = stateKey(record.agent_id, record.intent_id)
     for (const { step_id, outcome_digest } of record.steps)
-      if (outcome_digest !== undefined) await this.#sayStep(record, key, step_id, outcome_digest)
+      if (outcome_digest !== undefined) await this.#sayStep(record, step_id, outcome_digest)
   }
 
   /** Later: one that is not forgotten when the process ends goes with the bucket's age. */
@@ -44,13 +50,12 @@ export class OutcomeCopies {
     for (const digest of digests) await this.#bucket.put(outcomeKey(key, digest), FORGOTTEN)
   }
 
-  async #sayStep(record: IntentRecord, key: string, stepId: string, digest: string): Promise<void> {
+  async #sayStep(record: IntentRecord, stepId: string, digest: string): Promise<void> {
     const subject = subjects(this.#region).status(record.agent_id, record.intent_id, stepId)
     const last = await this.#bus.last('STATUS', subject)
     if (last !== undefined && requestDigest(last.data) === digest) return
-    const kept = await this.#bucket.get(outcomeKey(key, digest))
-    const text = Buffer.from(kept?.value ?? FORGOTTEN).toString('latin1')
-    if (text === FORGOTTEN) return
+    const text = await this.read(record, digest)
+    if (text === undefined) return
     try {
       const expectLast = { seq: last?.seq ?? 0 }
       await this.#bus.store(subject, text, { stream: 'STATUS', trace: currentTrace(), expectLast })

@@ -78,6 +78,11 @@ export class Papers {
     await Promise.all(this.#placing)
   }
 
+  /** Whether it is in this chain, or on its way there. */
+  isRecorded(digest: string): boolean {
+    return this.#recorded.has(digest)
+  }
+
   /** Whether it is durable in this chain. */
   isDurable(digest: string): boolean {
     return this.#recorded.get(digest)?.isDurable === true

@@ -53,6 +53,7 @@ export function takeApproval(deps: TakeApprovalDeps): (approverId: string, body:
       deps.kick(key ?? '')
       return yes()
     }
+    if ((await deps.claims.answered('approval', approverId, claims.jti, jws.digest))?.ok) return yes()
     checkEnvelope(deps.view.authority, signed.approval as Verified, deps.clock.nowSeconds())
     if ((await deps.claims.take('approval', approverId, claims.jti, jws.digest)) === 'another')
       throw new Fault('replayed', { message: 'Another approval was signed under this jti.' })

@@ -66,7 +66,7 @@ async function count(
   const { key, record } = await recordOf(deps, claims)
   noteSpan({ 'writ.intent_digest': record.digest, 'writ.step_id': claims.step_id, 'writ.state': claims.state })
   checkPlan(record, gatewayId, claims)
-  if (isDone(record)) return late(deps, record, claims, jws.digest)
+  if (isDone(record)) return late(deps, record, claims, jws)
   if (claims.state !== 'started' && take(record, claims, jws.digest, deps.clock.nowSeconds()).effect !== 'late')
     await deps.outcomes.keep(key, jws.digest, jws.compact)
   let effect: OutcomeEffect = 'late'
@@ -76,7 +76,7 @@ async function count(
     return taken.record
   })
   const after = change?.after ?? (await deps.records.read(key)) ?? record
-  if (isDone(after) || effect === 'late') return late(deps, after, claims, jws.digest)
+  if (isDone(after) || effect === 'late') return late(deps, after, claims, jws)
   // Sent in this order on one connection, so stored in it: nobody hears a status before the outcome that it names.
   await Promise.all([
     deps.statuses.outcome(after, claims.step_id, body, () => isLatest(deps, key, claims, jws.digest)),
@@ -128,10 +128,16 @@ async function late(
   { evidence, meter, reportLate }: TakeOutcomeDeps,
   record: IntentRecord,
   outcome: Outcome,
-  digest: string,
+  { digest, compact }: Pick<Verified['jws'], 'digest' | 'compact'>,
 ): Promise<void> {
   const step = record.steps.find(({ step_id }) => step_id === outcome.step_id)
-  if (step?.outcome_digest === digest || outcome.state === 'started') return
+  if (step?.outcome_digest === digest) return
+  if (outcome.state === 'started') {
+    // That it ended was taken first. Nothing else counts, and it began all the same.
+    const begun = isDone(record) ? evidence.lateOutcome(outcome, digest) : evidence.outcome(record, outcome, compact)
+    await soon(begun, reportLate)
+    return
+  }
   await soon(evidence.lateOutcome(outcome, digest), reportLate)
   meter.outcome('late')
 }
