@@ -129,9 +129,9 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
     const member = `${stamp(iat)}.${tokenId}`
     const multi = this.#client.multi().set(this.#tokenKey(tokenId), token, { EX: USES_KEPT_SECONDS })
     for (const set of [this.#setOf(), this.#setOf(agentId)]) {
-      multi.zAdd(set, { score: 0, value: member })
-      if (this.#isDue(set))
-        multi.zRemRangeByLex(set, '-', `(${stamp(iat - USES_KEPT_SECONDS)}`).expire(set, 2 * USES_KEPT_SECONDS)
+      // An end each time: a Redis that was emptied or rolled back has a set made anew, and nobody tells.
+      multi.zAdd(set, { score: 0, value: member }).expire(set, 2 * USES_KEPT_SECONDS)
+      if (this.#isDue(set)) multi.zRemRangeByLex(set, '-', `(${stamp(iat - USES_KEPT_SECONDS)}`)
     }
     await this.#call(CALL_TIMEOUT_MS, () => multi.exec())
   }
