@@ -1,5 +1,5 @@
 import { approvalMessage, decisionMessage } from '@writ/contracts'
-import { openMessage } from '@writ/keys'
+import { digestOf, openMessage } from '@writ/keys'
 import { noteSpan } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
@@ -51,7 +51,7 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
 /** The exact approvals that the record counts. */
 async function approvalsOf({ records }: SettleDeps, key: string, { approvals }: LiveRecord): Promise<string[]> {
   const texts = await Promise.all(approvals.map(({ approver_id }) => records.text(approvalKey(key, approver_id))))
-  return texts.filter((text) => text !== undefined)
+  return texts.filter((text, index) => text !== undefined && digestOf(text) === approvals[index]?.digest) as string[]
 }
 
 /** The same bytes again get the same answer, also when their text is forgotten. */
