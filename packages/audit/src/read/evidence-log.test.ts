@@ -1,11 +1,13 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { planIdOf } from '@writ/authority'
 import { intentMessage } from '@writ/contracts'
 import { digestOf, signMessage } from '@writ/keys'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { parseTlogProof, verifyTlogProof } from '../core/tlog-proof.ts'
 import { sealDocument } from '../documents/sealed-document.ts'
+import { clearDocument } from '../source/chain.ts'
 import { auditEvent, type NewEvent } from '../source/events.ts'
 import {
   endorsement,
@@ -29,6 +31,7 @@ import {
 import { directoryReader } from '../verify/log-reader.ts'
 import { EvidenceLog, type EvidenceOptions } from './evidence-log.ts'
 import { intentStory } from './intent-story.ts'
+import { NotVerified } from './not-verified.ts'
 import type { ReadEntry } from './read-entry.ts'
 
 let dir: string
@@ -241,9 +244,171 @@ describe('says of an entry that it is not verified', () => {
   })
 })
 
+// ---- Who may say what of an intent ---------------------------------------------------------------------------------
+
+describe('the story of an intent is told by those alone whose word it is', () => {
+  /** What another enrolled gateway, or somebody named, adds to the log about the intent. */
+  const lying = async (from: string, say: (made: Made) => NewEvent[], options: PlantOptions = {}) => {
+    const made = await make(options, async (plantMade) => {
+      const { sources } = plantMade
+      const record = { keys: [keys.stranger.jwk], jurisdiction: REGION }
+      const { event } = await filing('gateway', 'g2', 1, record, [keys.stranger])
+      const source = sources[from] ?? new TestSource(`${from}/b1`, keys.stranger)
+      return [
+        await (sources['intent-gateway'] as TestSource).message('filed', START + 20, [event]),
+        await source.message('lie', START + 25, say(plantMade)),
+        // So late that nothing can be on its way any more.
+        ...(await heartbeats(sources['token-issuer'] as TestSource, 1, START + PLAN_SECONDS + 100)),
+      ]
+    })
+    return await storyOf(await open({ subjectKeys }), made.intentDigest)
+  }
+  const about = ({ intentDigest }: Made) => ({ intent_digest: intentDigest })
+  const failed = (events: NewEvent[]) =>
+    events.map((event) => ({ ...event, type: 'action.failed' as const, reasons: ['action_failed' as const] }))
+  const FAILED = { edit: { 'action succeeded': failed }, omit: ['outcome'] }
+  const step = { device_id: 'press-1', detail: { step_id: 's0', use: 1 } }
+
+  test('another gateway cannot say that it was refused', async () => {
+    const story = await lying('gateway/g2', (made) => [
+      auditEvent('intent.refused', { ...about(made), reasons: ['policy_denied'], detail: { state: 'denied' } }),
+    ])
+    expect(story).toMatchObject({ state: 'succeeded', reasons: [], verified: false })
+    expect(story.events.flatMap(({ entry }) => entry.doubts)).toMatchObject([{ verdict: 'out_of_role' }])
+  })
+
+  test.each([
+    ['naming itself', { gateway_id: 'g2' }],
+    ['naming nobody', {}],
+    ['naming the other', { gateway_id: 'g1' }],
+  ])('another gateway cannot say how a step ended, %s', async (_, named) => {
+    expect(await lying('token-issuer', () => [auditEvent('source.heartbeat', {})], FAILED)).toMatchObject({
+      state: 'failed',
+      verified: true,
+    })
+    await rm(dir, { recursive: true })
+    const lie = ({ intentDigest, planId }: Made): NewEvent[] => [
+      {
+        type: 'action.succeeded',
+        status: 'succeeded',
+        intent_digest: intentDigest,
+        plan_id: planId,
+        ...step,
+        ...named,
+      },
+    ]
+    expect(await lying('gateway/g2', lie, FAILED)).toMatchObject({ state: 'failed', verified: false })
+  })
+
+  test('nor can it add a plan of its own that nobody sent', async () => {
+    const story = await lying('gateway/g2', (made) => [
+      auditEvent('action.failed', {
+        ...about(made),
+        ...step,
+        gateway_id: 'g2',
+        plan_id: planIdOf(made.intentDigest, 'g2'),
+        reasons: ['action_failed'],
+      }),
+    ])
+    expect(story).toMatchObject({ state: 'succeeded', verified: false, steps: [{ gateway_id: 'g1' }] })
+    const doubts = story.events.flatMap(({ entry }) => entry.doubts)
+    expect(doubts).toMatchObject([{ verdict: 'evidence_missing' }])
+  })
+
+  test('nor name its agent, its id, or when it was first heard of', async () => {
+    const story = await lying('gateway/g2', (made) => [
+      { ...auditEvent('source.heartbeat', {}), ...about(made), agent_id: 'a9', intent_id: 'i9', intent: 'lie' },
+    ])
+    expect(story).toMatchObject({ agent_id: 'a1', intent_id: 'intent-1', action: 'restart', verified: false })
+  })
+
+  test('its own gateway cannot make up steps that were not redeemed', async () => {
+    const made = (type: 'action.succeeded' | 'action.refused') => (plantMade: Made) => [
+      {
+        type,
+        status: 'succeeded' as const,
+        ...about(plantMade),
+        gateway_id: 'g1',
+        device_id: 'press-2',
+        plan_id: plantMade.planId,
+        detail: { step_id: 's1', use: 1 },
+      },
+    ]
+    const targets = ['press-1', 'press-2'] as const
+    for (const type of ['action.succeeded', 'action.refused'] as const) {
+      expect(await lying('gateway', made(type), { targets })).toMatchObject({
+        state: 'partial',
+        steps: [{ step_id: 's0' }],
+      })
+      await rm(dir, { recursive: true })
+    }
+  })
+
+  test('what a gateway brings along is not the intent, whoever signed it', async () => {
+    const other = await signMessage(keys.agent, intentMessage, {
+      iss: 'a1',
+      aud: `writ:${REGION}`,
+      iat: START,
+      exp: START + 60,
+      jti: 'other',
+      on_behalf_of: 'u9',
+      action: 'restart',
+      targets: ['press-9'],
+      purpose: 'another',
+    })
+    const bring = (events: NewEvent[]) =>
+      events.map((event) => ({ ...event, documents: [clearDocument(intentMessage.typ, other)] }))
+    await make({ edit: { 'action started': bring } })
+    const story = await storyOf(await open())
+    expect(story.intent).toBeUndefined()
+  })
+
+  test('a try that was refused hides no later one that began, and a late word none that counted', async () => {
+    const say = (type: 'action.refused' | 'action.unknown' | 'action.started', use: number, made: Made): NewEvent => ({
+      ...auditEvent('action.unknown', {
+        ...about(made),
+        gateway_id: 'g1',
+        device_id: 'press-1',
+        plan_id: made.planId,
+        reasons: ['interrupted'],
+        detail: { step_id: 's0', use },
+      }),
+      type,
+    })
+    const none = { omit: ['action started', 'action succeeded', 'outcome'] }
+    const state = async (...types: ('action.refused' | 'action.unknown' | 'action.started')[]) => {
+      const story = await lying('gateway', (made) => types.map((type, at) => say(type, at + 1, made)), none)
+      await rm(dir, { recursive: true })
+      return story.steps.map((one) => one.state)
+    }
+    expect(await state('action.refused')).toEqual(['refused'])
+    expect(await state('action.refused', 'action.unknown')).toEqual(['unknown'])
+    expect(await state('action.refused', 'action.started')).toEqual(['started'])
+    const late = await lying('intent-gateway', (made) => [
+      { ...say('action.refused', 1, made), type: 'action.failed', detail: { step_id: 's0', late: true } },
+    ])
+    expect(late).toMatchObject({ state: 'succeeded', verified: true })
+  })
+
+  test('that it was refused is not told of an intent whose steps ran', async () => {
+    const story = await lying('intent-gateway', (made) => [
+      auditEvent('intent.refused', { ...about(made), reasons: ['expired'], detail: { state: 'expired' } }),
+    ])
+    expect(story).toMatchObject({ state: 'succeeded', reasons: [] })
+  })
+
+  test('what a gateway says before the dispatch is in the log is not told yet, and no doubt of it', async () => {
+    const made = await plant({ lose: ['plan', 'redeem'] })
+    await seal(dir, made.opening, [made.messages])
+    expect(await storyOf(await open(), made.intentDigest)).toMatchObject({ verified: true })
+  })
+})
+
 test('without a checkpoint of a pinned key nothing is read', async () => {
   await make()
-  await expect(open({ vkeys: [keys.otherLog.verifier(ORIGIN)] })).rejects.toMatchObject({ code: 'unavailable' })
+  const otherKey = open({ vkeys: [keys.otherLog.verifier(ORIGIN)] })
+  await expect(otherKey).rejects.toBeInstanceOf(NotVerified)
+  await expect(otherKey).rejects.toMatchObject({ code: 'bad_signature' })
   await expect(open({ origin: 'nobody.example/r/2026h2' })).rejects.toMatchObject({ code: 'unavailable' })
 })
 

@@ -38,7 +38,9 @@ export class EvidenceLog {
     this.#logs = logs
   }
 
-  /** Throws Fault `unavailable` where files cannot be read, or no pinned key has signed such a log. */
+  /**
+   * Throws Fault `unavailable` where files cannot be read or hold no such log, and `NotVerified` where its checkpoint is signed by no pinned key.
+   */
   static async open(options: EvidenceOptions): Promise<EvidenceLog> {
     const { reader, vkeys } = options
     const origin = options.origin ?? (await newestOrigin(reader, vkeys))
@@ -74,8 +76,8 @@ export class EvidenceLog {
   }
 
   /**
-   * Reads the newest signed checkpoint again, also that of an epoch that has begun. Returns whether anything came. Throws Fault `chain_broken` when
-   * the log does not go on from what was read before.
+   * Reads the newest signed checkpoint again, also that of an epoch that has begun. Returns whether anything came. Throws `NotVerified` when the
+   * log does not go on from what was read before.
    */
   async refresh(): Promise<boolean> {
     const { reader, vkeys, origin } = this.#options

@@ -9,5 +9,6 @@ export {
   intentStory,
   type StepStory,
 } from './intent-story.ts'
+export { NotVerified } from './not-verified.ts'
 export type { Doubt, ReadDocument, ReadEntry, ReadEvent } from './read-entry.ts'
 export type { SignedLog } from './signed-log.ts'

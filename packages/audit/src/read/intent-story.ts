@@ -11,6 +11,7 @@ import {
   outcomeMessage,
   type ReasonCode,
 } from '@writ/contracts'
+import { type Believed, believe } from './believed.ts'
 import { type ChainEvent, inChainOrder } from './chain-order.ts'
 import type { ReadEntry, ReadEvent } from './read-entry.ts'
 
@@ -43,7 +44,10 @@ export interface ApprovalStory {
   readonly approval?: Approval
 }
 
-/** What the log shows of an intent, from request to outcome. Everything in it but `events` comes from verified entries alone. */
+/**
+ * What the log shows of an intent, from request to outcome. Everything in it but `events` comes from verified entries alone, and each thing from
+ * those whose word it is: a gateway speaks of the steps of its own plan.
+ */
 export interface IntentStory {
   readonly digest: string
   readonly intent_id?: string
@@ -78,13 +82,17 @@ export interface IntentStory {
   readonly events: readonly ChainEvent[]
   /** Entries that name it and are no audit messages: what they say is not told. */
   readonly unreadable: readonly ReadEntry[]
-  /** When it was first heard of, by the source of the earliest event that is verified; absent where none is. */
+  /** When it was first heard of, by the service with the earliest event that is verified; absent where none is. */
   readonly at?: string
-  /** Every entry about it is verified. */
+  /** Every entry about it is verified, and says nothing that is not its source's to say. */
   readonly verified: boolean
 }
 
-const ENDS = ['succeeded', 'failed', 'aborted', 'refused', 'unknown', 'started'] as const
+type End = Exclude<StepStory['state'], 'redeemed'>
+/** Of a step that began, no try that was refused tells the end. */
+const ENDS: readonly End[] = ['succeeded', 'failed', 'aborted', 'unknown', 'started', 'refused']
+/** Ends that intent-gateway counts once and for all. */
+const COUNTED: readonly End[] = ['succeeded', 'failed', 'aborted']
 const REFUSALS = ['denied', 'expired', 'cancelled', 'revoked', 'failed'] as const
 
 /** What the rest of the logs says that the story of an intent rests on. Verified, too. */
@@ -105,44 +113,62 @@ export function intentStory(
   entries: readonly ReadEntry[],
   around: AroundIntents = NOTHING_AROUND,
 ): IntentStory {
-  const events = inChainOrder(
-    entries.flatMap((entry) =>
-      entry.events.filter(({ event }) => event.intent_digest === digest).map((read) => ({ entry, read })),
+  const { events, believed } = believe(
+    digest,
+    inChainOrder(
+      entries.flatMap((entry) =>
+        entry.events.filter(({ event }) => event.intent_digest === digest).map((read) => ({ entry, read })),
+      ),
     ),
+    around.untilSeconds,
   )
-  const believed = events.filter(({ entry }) => entry.doubts.length === 0).map(({ read }) => read)
-  const say = <K extends 'intent_id' | 'agent_id' | 'user' | 'intent'>(name: K): string | undefined =>
-    believed.find(({ event }) => event[name] !== undefined)?.event[name]
-  const intent = openOf(believed, intentMessage)[0] as Intent | undefined
+  const reads = believed.map(({ read }) => read)
+  const intent = openOf(reads, intentMessage, digest)[0] as Intent | undefined
   const steps = stepsOf(believed)
-  const targets = intent?.targets.length ?? targetsByRecords(believed, around)
-  const [at] = believed.map(({ event }) => event.timestamp).sort()
+  const targets = intent?.targets.length ?? targetsByRecords(reads, around)
+  const refusal = refusalOf(reads, steps)
   return {
     digest,
-    ...given('intent_id', say('intent_id')),
-    ...given('agent_id', say('agent_id')),
-    ...given('user', say('user')),
-    ...given('action', say('intent')),
+    ...given('intent_id', said(believed, 'intent_id')),
+    ...given('agent_id', said(believed, 'agent_id')),
+    ...given('user', said(believed, 'user')),
+    ...given('action', said(believed, 'intent')),
     ...given('intent', intent),
-    decisions: decisionsOf(believed),
-    approvals: approvalsOf(believed),
+    decisions: decisionsOf(reads),
+    approvals: approvalsOf(reads),
     steps,
     ...given('targets', targets),
-    state: stateOf(believed, steps, targets, around.untilSeconds),
-    reasons: believed.find(({ event }) => event.type === 'intent.refused')?.event.reasons ?? [],
+    state: stateOf(reads, refusal, steps, targets, around.untilSeconds),
+    reasons: refusal?.reasons ?? [],
     events,
-    ...given('at', at),
+    ...given(
+      'at',
+      servicesOf(believed)
+        .map(({ event }) => event.timestamp)
+        .sort()[0],
+    ),
     unreadable: entries.filter((entry) => entry.events.length === 0),
-    verified: entries.every((entry) => entry.doubts.length === 0),
+    verified: [...entries, ...events.map(({ entry }) => entry)].every((entry) => entry.doubts.length === 0),
   }
 }
 
-/** Claims of the open documents of a type, each once, in the order of the events. */
-function openOf(events: readonly ReadEvent[], { typ }: Pick<Message, 'typ'>): readonly JsonObject[] {
+/** What intent-gateway says of it, else another service, else a gateway to which it was sent. */
+function said(believed: readonly Believed[], name: 'intent_id' | 'agent_id' | 'user' | 'intent'): string | undefined {
+  const own = believed.filter(({ role }) => role === 'intent-gateway').map(({ read }) => read)
+  const all = [...own, ...servicesOf(believed), ...believed.map(({ read }) => read)]
+  return all.find(({ event }) => event[name] !== undefined)?.event[name]
+}
+
+function servicesOf(believed: readonly Believed[]): readonly ReadEvent[] {
+  return believed.filter(({ role }) => role !== 'gateway').map(({ read }) => read)
+}
+
+/** Claims of the open documents of a type, or of the one that is named, each once, in the order of the events. */
+function openOf(events: readonly ReadEvent[], { typ }: Pick<Message, 'typ'>, only?: string): readonly JsonObject[] {
   const found = new Map<string, JsonObject>()
   for (const { documents } of events)
-    for (const document of documents)
-      if (document.typ === typ && document.claims !== undefined) found.set(document.digest, document.claims)
+    for (const { digest, claims, ...document } of documents)
+      if (document.typ === typ && claims !== undefined && (only ?? digest) === digest) found.set(digest, claims)
   return [...found.values()]
 }
 
@@ -173,28 +199,30 @@ function approvalsOf(events: readonly ReadEvent[]): readonly ApprovalStory[] {
   return [...found.values()]
 }
 
-function stepsOf(events: readonly ReadEvent[]): readonly StepStory[] {
-  const names = new Map<string, ReadEvent[]>()
-  for (const read of events) {
-    const { plan_id, detail, type } = read.event
+/** The steps of which a service tells: a gateway alone could make up more of them. */
+function stepsOf(events: readonly Believed[]): readonly StepStory[] {
+  const names = new Map<string, Believed[]>()
+  for (const one of events) {
+    const { plan_id, detail, type } = one.read.event
     const step = detail?.['step_id']
     if (plan_id === undefined || typeof step !== 'string') continue
     if (type !== 'token.redeemed' && !type.startsWith('action.')) continue
     const name = `${plan_id}/${step}`
-    names.set(name, [...(names.get(name) ?? []), read])
+    names.set(name, [...(names.get(name) ?? []), one])
   }
-  return [...names.values()].map(stepOf)
+  return [...names.values()].filter((told) => told.some(({ role }) => role !== 'gateway')).map(stepOf)
 }
 
-function stepOf(events: readonly ReadEvent[]): StepStory {
-  const { plan_id = '', detail, gateway_id = '' } = events[0]?.event ?? {}
-  const state = ENDS.find((end) => events.some(({ event }) => event.type === `action.${end}`)) ?? 'redeemed'
-  const own = events.filter(({ event }) => event.type === `action.${state}`)
+function stepOf(told: readonly Believed[]): StepStory {
+  const all = [...servicesOf(told), ...told.map(({ read }) => read)]
+  const state = endOf(told)
+  const own = told.map(({ read }) => read).filter(({ event }) => event.type === `action.${state}`)
   const outcome = openOf(own, outcomeMessage)[0] as Outcome | undefined
+  const { plan_id = '', detail, gateway_id = '' } = all[0]?.event ?? {}
   return {
     plan_id,
     step_id: String(detail?.['step_id']),
-    device_id: events.find(({ event }) => event.device_id !== undefined)?.event.device_id ?? '',
+    device_id: all.find(({ event }) => event.device_id !== undefined)?.event.device_id ?? '',
     gateway_id,
     state,
     reasons: [...new Set(own.flatMap(({ event }) => event.reasons ?? []))],
@@ -202,13 +230,28 @@ function stepOf(events: readonly ReadEvent[]): StepStory {
   }
 }
 
+/** The first final outcome counts, which intent-gateway tells; what came after it is marked as late. */
+function endOf(told: readonly Believed[]): StepStory['state'] {
+  const counted = told.filter(({ read }) => read.event.detail?.['late'] !== true)
+  const byBroker = counted.filter(({ role }) => role === 'intent-gateway')
+  const first = (ends: readonly End[], among: readonly Believed[]): End | undefined =>
+    ends.find((end) => among.some(({ read }) => read.event.type === `action.${end}`))
+  return first(COUNTED, byBroker) ?? first(ENDS, counted) ?? first(ENDS, told) ?? 'redeemed'
+}
+
+/** What is refused as a whole has no step that ran. */
+function refusalOf(events: readonly ReadEvent[], steps: readonly StepStory[]): ReadEvent['event'] | undefined {
+  const ran = steps.some(({ state }) => ['succeeded', 'failed', 'unknown', 'started'].includes(state))
+  return ran ? undefined : events.find(({ event }) => event.type === 'intent.refused')?.event
+}
+
 function stateOf(
   events: readonly ReadEvent[],
+  refusal: ReadEvent['event'] | undefined,
   steps: readonly StepStory[],
   targets: number | undefined,
   untilSeconds: number,
 ): IntentStory['state'] {
-  const refusal = events.find(({ event }) => event.type === 'intent.refused')?.event
   if (refusal !== undefined) return REFUSALS.find((state) => state === refusal.detail?.['state']) ?? 'denied'
   const states = steps.map(({ state }) => state)
   if (states.length === 0 || states.some((state) => state === 'started' || state === 'redeemed')) return 'open'

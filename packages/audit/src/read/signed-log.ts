@@ -12,6 +12,7 @@ import { Checkpoints, type LogPlace } from '../verify/checkpoints.ts'
 import type { LogReader } from '../verify/log-reader.ts'
 import { StoredTiles } from '../verify/stored-tiles.ts'
 import { Findings, type Verdict } from '../verify/verdicts.ts'
+import { NotVerified } from './not-verified.ts'
 
 /** An entry that stands in the log, with the proof of it; or why nothing can be said of it. */
 export type ProvenEntry =
@@ -61,7 +62,7 @@ export class SignedLog {
     this.root = signed.root
   }
 
-  /** Throws Fault `unavailable` where there is no checkpoint that a pinned key signed, or nothing can be read. */
+  /** Throws Fault `unavailable` where there is no checkpoint or nothing can be read, and `NotVerified` where no pinned key has signed one. */
   static async open(reader: LogReader, origin: string, vkeys: readonly NoteVerifier[]): Promise<SignedLog> {
     const verifiers = verifiersFor(origin, vkeys)
     const place: LogPlace = { reader, origin, verifiers, findings: new Findings() }
@@ -70,10 +71,12 @@ export class SignedLog {
     const bytes = head && (await reader.read(head.object))
     const note = bytes && Buffer.from(bytes).toString()
     const signed = note === undefined ? undefined : opened(note, verifiers)
-    if (note === undefined || signed?.origin !== origin)
-      throw new Fault('unavailable', {
-        message: `${reader.name} has no checkpoint of ${origin} that a pinned log key has signed.`,
-      })
+    if (note === undefined || signed?.origin !== origin) {
+      const message = `${reader.name} has no checkpoint of ${origin} that a pinned log key has signed.`
+      if (place.findings.list.some(({ verdict }) => verdict === 'checkpoint_forged'))
+        throw new NotVerified('bad_signature', { message })
+      throw new Fault('unavailable', { message })
+    }
     return new SignedLog(place, vkeys, { note, size: signed.size, root: signed.root })
   }
 
@@ -126,7 +129,7 @@ export class SignedLog {
     return { state: 'not proven', entry, verdict: 'entry_altered', message }
   }
 
-  /** The log as it is signed now; this one where nothing has come. Throws Fault `chain_broken` unless it goes on from this one. */
+  /** The log as it is signed now; this one where nothing has come. Throws `NotVerified` unless it goes on from this one. */
   async grown(): Promise<SignedLog> {
     const now = await SignedLog.open(this.reader, this.origin, this.#vkeys)
     if (now.checkpoint === this.checkpoint) return this
@@ -134,7 +137,7 @@ export class SignedLog {
     const proof = size < this.size ? undefined : await ifTiles(proveConsistency(this.size, size, now.#hashOf()))
     const older = { older: this.size, olderRoot: this.root }
     if (proof === undefined || !verifyConsistency({ ...older, size, root, proof }))
-      throw new Fault('chain_broken', {
+      throw new NotVerified('chain_broken', {
         message: `The log ${this.origin} does not go on from the ${this.size} entries that were signed before.`,
       })
     return now

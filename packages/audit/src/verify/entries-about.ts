@@ -1,5 +1,5 @@
-import { AUDIT_BYTES_MAX, type AuditEvent, type AuditMessage, isFault } from '@writ/contracts'
-import { parseJws } from '@writ/keys'
+import { type AuditEvent, type AuditMessage, auditMessage, isFault } from '@writ/contracts'
+import { openMessage } from '@writ/keys'
 import { parseCheckpoint } from '../core/checkpoint.ts'
 import { bundlePath, decodeBundle, fullTiles, partialWidth, TILE_WIDTH } from '../core/tiles.ts'
 import { checkpointKey, tileKey } from '../log/log-keys.ts'
@@ -15,11 +15,15 @@ export interface FoundEntry {
   readonly events: readonly AuditEvent[]
 }
 
-/** Entries of one log, as far as its checkpoint goes, with those of their events that fit; entries without any are left out. */
+/**
+ * Entries of one log, as far as its checkpoint goes, with those of their events that fit; entries without any are left out. Anybody who may send
+ * to the log may have sent what is no audit message: that is passed over, and `onUnreadable` hears its leaf index.
+ */
 export async function* findEntries(
   reader: LogReader,
   origin: string,
   fits: (event: AuditEvent) => boolean,
+  onUnreadable?: (index: number) => void,
 ): AsyncGenerator<FoundEntry> {
   const size = await shownSize(reader, origin)
   for (let n = 0; n * TILE_WIDTH < size; n++) {
@@ -28,9 +32,10 @@ export async function* findEntries(
     if (bytes === undefined) continue
     for (const [at, entry] of decodeBundle(bytes, width).entries()) {
       const message = claimsOf(entry)
+      const index = n * TILE_WIDTH + at
+      if (message === undefined) onUnreadable?.(index)
       const events = message?.events.filter(fits) ?? []
-      if (message !== undefined && events.length > 0)
-        yield { origin, index: n * TILE_WIDTH + at, source: message.source, events }
+      if (message !== undefined && events.length > 0) yield { origin, index, source: message.source, events }
     }
   }
 }
@@ -60,8 +65,7 @@ async function shownSize(reader: LogReader, origin: string): Promise<number> {
 
 function claimsOf(entry: Uint8Array): AuditMessage | undefined {
   try {
-    const { payload } = parseJws(entry, AUDIT_BYTES_MAX)
-    return Array.isArray(payload['events']) ? (payload as unknown as AuditMessage) : undefined
+    return openMessage(auditMessage, entry).claims
   } catch (error) {
     if (isFault(error)) return undefined
     throw error

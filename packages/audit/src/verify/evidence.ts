@@ -129,14 +129,18 @@ export class Evidence {
     if (misses !== undefined) this.#need(placed, misses)
   }
 
-  /** What an effect lacks, if anything, asked when it comes and again later. Events that do nothing have no such question: a refusal is none. */
+  /**
+   * What an effect lacks, if anything, asked when it comes and again later. Events that do nothing have no such question. The refusal of what was
+   * no plan is none; one that names a plan or an intent says how a step ended.
+   */
   #missesOf(placed: PlacedEvent): (() => string | undefined) | undefined {
     const { event } = placed
     const { type } = event
     if (type === 'plan.dispatched') return () => this.#planMisses(placed)
     if (type === 'token.issued') return () => this.#tokenMisses(event)
     if (type === 'token.redeemed') return () => this.#redeemMisses(event)
-    if (type === 'action.aborted') return () => this.#actionMisses(event)
+    if (type === 'action.refused' && event.plan_id === undefined && event.intent_digest === undefined) return undefined
+    if (type === 'action.aborted' || type === 'action.refused') return () => this.#actionMisses(event)
     if (BEGUN.has(type)) return () => this.#actionMisses(event) ?? this.#beginMisses(event)
     return undefined
   }

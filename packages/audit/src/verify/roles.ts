@@ -1,10 +1,17 @@
-import type { AuditEvent, EventType, ServiceRole } from '@writ/contracts'
+import { type AuditEvent, type EventType, SERVICE_ROLES, type ServiceRole } from '@writ/contracts'
 
 type Role = ServiceRole | 'gateway'
 
-/** What only these roles may say. Other types are everybody's own business. */
-const SPEAKERS: Readonly<Partial<Record<EventType, readonly Role[]>>> = {
+const EVERYBODY: readonly Role[] = [...SERVICE_ROLES, 'gateway']
+const ACTORS: readonly Role[] = ['gateway', 'intent-gateway']
+
+/** Whose word each type of event is. What anybody else says of it is out of role. */
+export const SPEAKERS: Readonly<Record<EventType, readonly Role[]>> = {
+  'source.started': EVERYBODY,
+  'source.heartbeat': EVERYBODY,
+  'source.stopped': EVERYBODY,
   'intent.accepted': ['intent-gateway'],
+  'intent.refused': ['intent-gateway'],
   'policy.decided': ['policy-evaluator', 'intent-gateway'],
   'approval.requested': ['intent-gateway'],
   'approval.given': ['intent-gateway'],
@@ -12,25 +19,26 @@ const SPEAKERS: Readonly<Partial<Record<EventType, readonly Role[]>>> = {
   'token.issued': ['token-issuer'],
   'plan.dispatched': ['intent-gateway'],
   'token.redeemed': ['token-issuer'],
-  'action.started': ['gateway', 'intent-gateway'],
-  'action.succeeded': ['gateway', 'intent-gateway'],
-  'action.failed': ['gateway', 'intent-gateway'],
-  'action.refused': ['gateway', 'intent-gateway'],
-  'action.aborted': ['gateway', 'intent-gateway'],
-  'action.unknown': ['gateway', 'intent-gateway'],
+  'action.started': ACTORS,
+  'action.succeeded': ACTORS,
+  'action.failed': ACTORS,
+  'action.refused': ACTORS,
+  'action.aborted': ACTORS,
+  'action.unknown': ACTORS,
+  'control.applied': ACTORS,
+  'control.void': ACTORS,
   'record.filed': ['intent-gateway'],
   'log.opened': ['audit-sink'],
-}
-
-function maySay(role: string, type: EventType): boolean {
-  const speakers: readonly string[] | undefined = SPEAKERS[type]
-  return speakers === undefined || speakers.includes(role)
+  'messages.refused': SERVICE_ROLES,
 }
 
 /** Whether an event is its source's to say: by its type, by the sealed documents that intent-gateway alone records, by the gateway it names. */
 export function mayHaveSaid(event: AuditEvent, role: string, instance: string): boolean {
-  if (!maySay(role, event.type)) return false
-  const sealed = event.documents?.some(({ jwe }) => jwe !== undefined) ?? false
+  const { type, gateway_id, documents } = event
+  const speakers: readonly string[] = SPEAKERS[type]
+  if (!speakers.includes(role)) return false
+  const sealed = documents?.some(({ jwe }) => jwe !== undefined) ?? false
   if (sealed && role !== 'intent-gateway') return false
-  return role !== 'gateway' || event.gateway_id === undefined || event.gateway_id === instance
+  if (role !== 'gateway') return true
+  return gateway_id === instance || (gateway_id === undefined && speakers === EVERYBODY)
 }

@@ -138,6 +138,32 @@ describe('finding what is about an intent', () => {
       expect([index, events.length]).toEqual([0, 1])
     expect(await entriesAbout(dir, ORIGIN, other)).toEqual([])
   })
+
+  test('goes on past entries that are no audit messages, and counts them', async () => {
+    const { messages, opening, intentDigest } = await plant()
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const body = (payload: unknown) => `${part({ alg: 'ES256', kid: 'x', typ: 'writ-audit+jwt' })}.${part(payload)}.e30`
+    const source = 'gateway/g1/b1'
+    const hostile = [{ events: [null] }, { events: [{ documents: 5 }] }, { events: [{ documents: [null] }] }, null]
+    const sent = hostile.map((payload) => {
+      const claims = payload === null ? null : { source, seq: 0, ...payload }
+      return { name: 'hostile', stream: 'AUDIT_EDGE' as const, source, body: body(claims) }
+    })
+    await seal(dir, opening, [[...messages, ...sent]])
+    expect((await entriesAbout(dir, ORIGIN, intentDigest)).flatMap(({ types }) => types)).toHaveLength(9)
+    const found = findEntries(
+      directoryReader(dir),
+      ORIGIN,
+      () => true,
+      (index) => skipped.push(index),
+    )
+    const skipped: number[] = []
+    let entries = 0
+    for await (const { events } of found) entries += Math.sign(events.length)
+    const { size } = await verify()
+    expect([entries, skipped.length, entries + skipped.length]).toEqual([20, size - 20, size])
+    expect(size).toBeGreaterThan(20)
+  })
 })
 
 // ---- Who signed ----------------------------------------------------------------------------------------------------
@@ -521,6 +547,34 @@ describe('the chain of an effect', () => {
       ]),
     ]
     expect(await verdictsOf({}, {}, refused)).toEqual([])
+  })
+
+  test('of a refusal that names a plan is that plan, sent to the gateway that refuses it', async () => {
+    const g2 = async (fields: object, { planId, intentDigest }: Awaited<ReturnType<typeof plant>>, id = 'g1') => {
+      const { event } = await filing('gateway', 'g2', 1, { keys: [keys.stranger.jwk], jurisdiction: 'r' }, [
+        keys.stranger,
+      ])
+      const about = { gateway_id: id, reasons: ['too_late' as const], intent_digest: intentDigest, plan_id: planId }
+      return { event, said: auditEvent('action.refused', { ...about, detail: { step_id: 's0' }, ...fields }) }
+    }
+    const refusals: [number, string, object][] = [
+      [0, 'g1', {}],
+      [1, 'g2', {}],
+      [1, 'g1', { plan_id: 'p1' }],
+      [1, 'g1', { intent_digest: other }],
+    ]
+    for (const [count, id, fields] of refusals) {
+      const findings = await findingsOf({}, {}, async (made) => {
+        const { event, said } = await g2(fields, made, id)
+        const own = id === 'g1' ? (made.sources['gateway'] as TestSource) : undefined
+        return [
+          await (made.sources['intent-gateway'] as TestSource).message('filed', START + 20, [event]),
+          await (own ?? new TestSource('gateway/g2/b1', keys.stranger)).message('x', START + 30, [said]),
+        ]
+      })
+      expect(findings.map(({ verdict }) => verdict)).toEqual(Array(count).fill('evidence_missing'))
+      await rm(dir, { recursive: true })
+    }
   })
 
   test('is closed by those alone whose word it is', async () => {
