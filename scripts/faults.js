@@ -1,6 +1,7 @@
 // `npm run test:faults -- [--seed N] [--intents N] [--history FILE]`: a run of intents under faults, judged from what was recorded.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({
@@ -18,8 +19,15 @@ if (!numbers.every((text) => /^\d{1,9}$/.test(text))) {
 const [WRIT_FAULTS_SEED, WRIT_FAULTS_INTENTS] = numbers
 const history = values.history === undefined ? {} : { WRIT_FAULTS_HISTORY: values.history }
 const env = { ...process.env, WRIT_FAULTS_SEED, WRIT_FAULTS_INTENTS, ...history }
-const args = ['vitest', 'run', '--project', 'system', 'test/faults.test.ts', '-t', 'every process is killed']
-const child = spawn('npx', args, { stdio: 'inherit', env })
+const args = ['run', '--project', 'system', 'test/faults.test.ts', '-t', 'every process is killed']
+// Without npx between, which would turn the signal that ended the run into a code.
+const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))
+const child = spawn(process.execPath, [vitest, ...args], { stdio: 'inherit', env })
+for (const name of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP']))
+  process.once(name, () => {
+    process.stderr.write(`The run is told to end: ${name}.\n`)
+    child.kill(name)
+  })
 const [code, signal] = await once(child, 'exit')
-if (signal !== null) process.stderr.write(`The run was ended by ${signal}.\n`)
+process.stderr.write(signal === null ? `The run ended with code ${code}.\n` : `The run was ended by ${signal}.\n`)
 process.exitCode = code ?? 1

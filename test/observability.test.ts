@@ -9,6 +9,7 @@ import { readTracingConfig, startTracing, type Tracing } from '@writ/tracing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type LocalStack, root, startLocalStack } from './support/local-stack.ts'
 import { type CollectedSpan, type OtlpCollector, startCollector } from './support/otlp-collector.ts'
+import { ownProcess } from './support/own-process.ts'
 import { parseMetrics, type Sample, usedBy } from './support/promql.ts'
 
 const run = promisify(execFile)
@@ -141,8 +142,9 @@ describe('traces', () => {
 
 /** Is told to end, ends by itself, and is started again. */
 async function stopsInOrder(role: (typeof LOCAL_ROLES)[number]): Promise<void> {
-  const pid = local.stack.pidOf(role) ?? 0
-  process.kill(pid, 'SIGTERM')
+  const running = ownProcess(local.stack, role)
+  const { pid } = running
+  running.signal('SIGTERM')
   await until(`${role} is another process`, () => ![pid, undefined].includes(local.stack.pidOf(role)))
   await local.stack.untilReady()
   const log = await readFile(local.stack.paths.log(role), 'utf8')

@@ -2,6 +2,7 @@ import { cp, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LOCAL_ROLES } from '@writ/local'
+import { ownProcess } from '../support/own-process.ts'
 import { redisCommand } from '../support/redis.ts'
 import type { Plant } from './plant.ts'
 import { eventually } from './recorder.ts'
@@ -23,9 +24,9 @@ export async function inject(plant: Plant, { kind, process, ms }: Fault): Promis
     case 'kill':
       return killed(plant, process)
     case 'stop': {
-      const pid = pidOf(plant, process)
-      globalThis.process.kill(pid, 'SIGSTOP')
-      await delay(ms).finally(() => globalThis.process.kill(pid, 'SIGCONT'))
+      const stopped = ownProcess(plant.stack, process)
+      stopped.signal('SIGSTOP')
+      await delay(ms).finally(() => stopped.signal('SIGCONT'))
       return
     }
     case 'cut':
@@ -47,48 +48,42 @@ export async function inject(plant: Plant, { kind, process, ms }: Fault): Promis
     case 'roll-back':
       return killed(plant, process, () => rollBack(plant))
     case 'new-policy': {
-      const pid = pidOf(plant, process)
-      globalThis.process.kill(pid, 'SIGSTOP')
+      const stopped = ownProcess(plant.stack, process)
+      stopped.signal('SIGSTOP')
       try {
         await plant.otherPolicy()
         await killed(plant, `${process}-${SECOND}`)
       } finally {
-        globalThis.process.kill(pid, 'SIGCONT')
+        stopped.signal('SIGCONT')
       }
       return
     }
   }
 }
 
-function pidOf({ stack }: Plant, process: string): number {
-  const pid = stack.pidOf(process)
-  if (pid === undefined) throw new Error(`${process} does not run`)
-  return pid
-}
-
 /** `before`: what happens to its files first, while it is stopped and writes nothing. */
 async function killed(plant: Plant, name: string, before?: () => Promise<void>): Promise<void> {
-  const pid = pidOf(plant, name)
+  const running = ownProcess(plant.stack, name)
   if (before !== undefined) {
-    process.kill(pid, 'SIGSTOP')
+    running.signal('SIGSTOP')
     await before()
   }
-  process.kill(pid, 'SIGKILL')
-  await eventually(`${name} runs again`, 30_000, async () => plant.stack.pidOf(name) !== pid)
+  running.signal('SIGKILL')
+  await startedAgain(plant, name, running.pid)
+}
+
+async function startedAgain(plant: Plant, name: string, killed: number): Promise<void> {
+  const again = async () => ![killed, undefined].includes(plant.stack.pidOf(name))
+  await eventually(`${name} runs again`, 30_000, again)
   await plant.untilReady(name)
 }
 
 async function powerCut(plant: Plant): Promise<void> {
-  const pids = PROCESSES.map((name) => [name, pidOf(plant, name)] as const)
-  for (const [, pid] of pids) process.kill(pid, 'SIGSTOP')
+  const all = PROCESSES.map((name) => ({ name, running: ownProcess(plant.stack, name) }))
+  for (const { running } of all) running.signal('SIGSTOP')
   await loseUnflushed(plant)
-  for (const [, pid] of pids) process.kill(pid, 'SIGKILL')
-  await Promise.all(
-    pids.map(async ([name, pid]) => {
-      await eventually(`${name} runs again`, 30_000, async () => plant.stack.pidOf(name) !== pid)
-      await plant.untilReady(name)
-    }),
-  )
+  for (const { running } of all) running.signal('SIGKILL')
+  await Promise.all(all.map(({ name, running }) => startedAgain(plant, name, running.pid)))
 }
 
 function linesOf({ lines }: Plant, process: string) {

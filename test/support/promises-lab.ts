@@ -28,6 +28,7 @@ import { type LocalStack, REGION } from './local-stack.ts'
 import { type LocalJson, Outsider, until } from './outsider.ts'
 import { OutsiderGateway } from './outsider-gateway.ts'
 import { makeKey, open } from './outsider-jws.ts'
+import { ownProcess } from './own-process.ts'
 import { redisCommand } from './redis.ts'
 
 export const USER = 'u-lea'
@@ -200,19 +201,13 @@ export class Lab implements AsyncDisposable {
 
   /** Stops a process of the stack where it is, until `resume`. */
   pause(name: string): { readonly resume: () => void } {
-    const pid = this.#pid(name)
-    process.kill(pid, 'SIGSTOP')
-    return { resume: () => process.kill(pid, 'SIGCONT') }
+    const running = ownProcess(this.stack, name)
+    running.signal('SIGSTOP')
+    return { resume: () => running.signal('SIGCONT') }
   }
 
   kill(name: string): void {
-    process.kill(this.#pid(name), 'SIGKILL')
-  }
-
-  #pid(name: string): number {
-    const pid = this.stack.pidOf(name)
-    if (pid === undefined) throw new Error(`${name} does not run`)
-    return pid
+    ownProcess(this.stack, name).signal('SIGKILL')
   }
 
   /** Takes everything out of Redis. */

@@ -39,8 +39,10 @@ export class Supervised implements AsyncDisposable {
     this.#onRestart = onRestart
   }
 
+  /** Undefined when it does not run now: the id of a process that has ended may be another's. */
   get pid(): number | undefined {
-    return this.#child?.pid
+    const child = this.#child
+    return child === undefined || child.exitCode !== null || child.signalCode !== null ? undefined : child.pid
   }
 
   /** Starts the process and, unless told not to, waits until it is ready. Throws Fault `unavailable` when it cannot be started. */
