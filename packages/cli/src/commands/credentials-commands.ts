@@ -3,6 +3,7 @@ import { readEnrolment } from '@writ/agent-sdk'
 import { Fault, type IdentityKind, PARTY_KINDS, SERVICE_ROLES } from '@writ/contracts'
 import { writeFileDurably } from '@writ/durable'
 import { Argument, type Command } from 'commander'
+import { withAdvice } from '../advice.ts'
 import { identityFolder, planeOf } from '../context.ts'
 import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
@@ -44,9 +45,16 @@ export function addCredentialsCommands(program: Command, act: Act): void {
 async function revokeCommand(invocation: Invocation, kind: IdentityKind, id: string): Promise<void> {
   const plane = await planeOf(await invocation.context())
   const withdrawn = await withdrawCredentials(plane, kind, id)
-  invocation.out.result({ ok: true, kind, id, withdrawn }, [
-    withdrawn === 0 ? `${kind} ${id} never had a NATS login` : `${withdrawn} NATS logins of ${kind} ${id} withdrawn`,
-  ])
+  if (withdrawn === 0) throw noLogin(kind, id, plane.dir)
+  invocation.out.result({ ok: true, kind, id, withdrawn }, [`${withdrawn} NATS logins of ${kind} ${id} withdrawn`])
+}
+
+/** Logins that another folder of the plane’s keys has made are not known here, so nothing is said of them. */
+function noLogin(kind: IdentityKind, id: string, folder: string): Fault {
+  const fault = new Fault('malformed', {
+    message: `${folder} made no NATS login for ${kind} ${id}: nothing was withdrawn.`,
+  })
+  return withAdvice(fault, 'Is the name right? Logins are withdrawn with the folder that made them.')
 }
 
 async function renewCommand(

@@ -1,5 +1,5 @@
 import type { StandingRevoke } from '@writ/authority'
-import { Fault, REVOKE_SCOPES } from '@writ/contracts'
+import { Fault, REVOKE_SCOPES, type RevokeScope } from '@writ/contracts'
 import { Argument, type Command } from 'commander'
 import { withAdvice } from '../advice.ts'
 import { operatorSession } from '../context.ts'
@@ -8,6 +8,7 @@ import type { Act, Invocation } from '../invocation.ts'
 import type { ControlWord } from '../operator/control.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
 import { type Spread, spreadControl } from '../operator/revoke.ts'
+import { isKnown, type Known, unknownName } from '../revocations/known-name.ts'
 import { SUSPENDABLE, type Suspendable, suspensionOf } from '../revocations/suspension.ts'
 import { clockText } from '../terminal/time-text.ts'
 import { addRevocationList } from './revocation-list-commands.ts'
@@ -15,6 +16,8 @@ import { type SigningOptions, signedSession, signing } from './signing-options.t
 
 interface Options extends SigningOptions {
   readonly quarantine?: boolean
+  /** Files it though no record has that name. */
+  readonly force?: boolean
 }
 
 /** `writ revoke|lift`, their everyday names `suspend|resume`, `writ revocation list` */
@@ -36,9 +39,10 @@ function addRevoke(program: Command, act: Act): void {
     'Revoked with the command line.',
   )
     .option('--quarantine', 'say quarantined instead of revoked')
+    .option('--force', 'file it though no record has that name')
     .action(
       act((invocation, scope, id, options) =>
-        revoke(invocation, String(scope), id as string | undefined, options as Options),
+        revoke(invocation, scope as RevokeScope, id as string | undefined, options as Options),
       ),
     )
   examples(
@@ -75,6 +79,7 @@ function addSuspend(program: Command, act: Act): void {
     'Suspended with the command line.',
   )
     .option('--quarantine', 'say quarantined instead of revoked')
+    .option('--force', 'file it though no record has that name')
     .action(
       act((invocation, kind, id, options) => suspend(invocation, kind as Suspendable, String(id), options as Options)),
     )
@@ -103,25 +108,37 @@ function addResume(program: Command, act: Act): void {
   examples(command, 'writ resume agent maintenance')
 }
 
-async function revoke(invocation: Invocation, scope: string, id: string | undefined, options: Options): Promise<void> {
+async function revoke(
+  invocation: Invocation,
+  scope: RevokeScope,
+  id: string | undefined,
+  options: Options,
+): Promise<void> {
   checkNamed(scope, id)
   await using session = await signedSession(await invocation.context(), options)
-  say(invocation, await spread(invocation, session, revokeWord(scope, id, options), options.reason))
-}
-
-function revokeWord(scope: string, id: string | undefined, { quarantine }: Options): ControlWord {
-  return {
-    command: 'revoke',
-    scope,
-    ...(scope !== 'all' && id !== undefined && { id }),
-    ...(quarantine === true && { quarantine: true }),
-  }
+  await withdraw(invocation, session, { scope, ...(scope !== 'all' && id !== undefined && { id }) }, options)
 }
 
 async function suspend(invocation: Invocation, kind: Suspendable, named: string, options: Options): Promise<void> {
   await using session = await signedSession(await invocation.context(), options)
-  const { scope, id } = await suspensionOf(session, kind, named)
-  say(invocation, await spread(invocation, session, revokeWord(scope, id, options), options.reason))
+  const { force } = options
+  // Whose person an approver is only the record says.
+  const what =
+    force === true && kind !== 'approver' ? { scope: kind, id: named } : await suspensionOf(session, kind, named)
+  await withdraw(invocation, session, what, options)
+}
+
+/** Files the revoke of a name that the records know. Of another it would say that nothing runs, which is true and means nothing. */
+async function withdraw(
+  invocation: Invocation,
+  session: CosignedSession,
+  what: { readonly scope: RevokeScope; readonly id?: string },
+  { quarantine, force, reason }: Options,
+): Promise<void> {
+  const known = what.id === undefined ? 'nameless' : await isKnown(session, what.scope, what.id)
+  if (known === 'no' && what.id !== undefined && force !== true) throw unknownName(what.scope, what.id)
+  const word: ControlWord = { command: 'revoke', ...what, ...(quarantine === true && { quarantine: true }) }
+  say(invocation, await spread(invocation, session, word, reason), { known })
 }
 
 /** `all` has no id, every other scope has one. */
@@ -162,12 +179,7 @@ async function liftAll(
   const spreads: Spread[] = []
   for (const { seq } of lifted) spreads.push(await spread(invocation, session, { command: 'lift', lifts: seq }, reason))
   const last = spreads.at(-1)
-  if (last !== undefined)
-    say(
-      invocation,
-      last,
-      lifted.map(({ seq }) => seq),
-    )
+  if (last !== undefined) say(invocation, last, { lifted: lifted.map(({ seq }) => seq) })
 }
 
 function named(standing: readonly StandingRevoke[], scope: string, id: string | undefined): readonly StandingRevoke[] {
@@ -181,17 +193,33 @@ function spread({ out }: Invocation, session: CosignedSession, word: ControlWord
   })
 }
 
+const DOUBTS: Partial<Readonly<Record<Known, string>>> = {
+  no: '  no record has that name: check that it is the one you meant',
+  unread: '  the records could not be read: check that a record has that name',
+}
+
 /** `lifted`: the sequences of the revokes that stand no more. */
 function say(
   { out }: Invocation,
   { seq, effectiveBy, confirmed, gateways, running }: Spread,
-  lifted?: readonly number[],
+  { lifted, known = 'nameless' }: { readonly lifted?: readonly number[]; readonly known?: Known },
 ): void {
   const silent = gateways.filter((id) => !confirmed.includes(id))
-  const nothingRuns = lifted === undefined && silent.length === 0 && running.length === 0
-  const value = { ok: true, seq, effective_by: effectiveBy.toISOString(), confirmed, gateways, running }
-  out.result({ ...value, ...(lifted !== undefined && { lifted }) }, [
+  const doubt = DOUBTS[known]
+  const nothingRuns = lifted === undefined && doubt === undefined && silent.length === 0 && running.length === 0
+  const value = {
+    ok: true,
+    seq,
+    ...((known === 'yes' || known === 'no') && { known: known === 'yes' }),
+    effective_by: effectiveBy.toISOString(),
+    confirmed,
+    gateways,
+    running,
+    ...(lifted !== undefined && { lifted }),
+  }
+  out.result(value, [
     `${confirmed.length} of ${gateways.length} gateways confirmed${nothingRuns ? '; nothing it names still runs' : ''}`,
+    ...(doubt === undefined ? [] : [doubt]),
     ...(silent.length === 0 ? [] : [`  not heard of: ${silent.join(', ')}`]),
     ...running.map((step) => `  still running: ${step}`),
     ...(lifted === undefined ? [] : [`lifted ${lifted.join(', ')}`]),
