@@ -6,7 +6,11 @@ import { createInterface } from 'node:readline'
 import { runCli } from '@writ/cli'
 import { readKeyFile, thumbprint } from '@writ/keys'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { lineOfEvent } from '../packages/cli/src/intents/lines-of-intent.ts'
 import { listIntents } from '../packages/cli/src/intents/list-intents.ts'
+import { pollIntents } from '../packages/cli/src/intents/poll-intents.ts'
+import { isKnown } from '../packages/cli/src/revocations/known-name.ts'
+import { render } from '../packages/cli/src/terminal/style.ts'
 import { type CliStage, LOOK, REGION, startCliStage } from './support/cli-stage.ts'
 
 let stage: CliStage
@@ -159,6 +163,60 @@ describe('writ suspend, resume, revocation list', () => {
     expect(await json('resume', 'approver', 'samir')).toMatchObject({ code: 0 })
     expect(await json('suspend', 'agent', 'nobody')).toMatchObject({ code: 3, value: { code: 'unknown_agent' } })
   })
+  test('a name that no record has is refused, unless it is forced: then it says that it is not known', async () => {
+    const { json, writ } = stage
+    const before = await json('revocation', 'list', '--all')
+    const other = (scope: string) => `${scope}-typo`
+    const thumb = 'x'.repeat(43)
+    for (const [scope, id, code] of [
+      ['agent', other('agent'), 'unknown_agent'],
+      ['device', other('device'), 'unknown_device'],
+      ['gateway', other('gateway'), 'unknown_key'],
+      ['group', other('group'), 'malformed'],
+      ['user', other('user'), 'malformed'],
+      ['key', thumb, 'unknown_key'],
+    ] as const)
+      expect([scope, await json('revoke', scope, id)]).toMatchObject([
+        scope,
+        { code: 3, value: { ok: false, code, next: expect.stringContaining('--force') } },
+      ])
+    expect(await json('suspend', 'group', 'group-typo')).toMatchObject({ code: 3, value: { code: 'malformed' } })
+    expect(await json('revocation', 'list', '--all')).toEqual(before)
+
+    const forced = await json('revoke', 'agent', 'agent-typo', '--force')
+    expect(forced).toMatchObject({ code: 0, value: { ok: true, known: false } })
+    const { out } = await writ('suspend', 'device', 'device-typo', '--force')
+    expect(out).toContain('no record has that name')
+    expect(out).not.toContain('nothing it names still runs')
+    for (const [scope, id] of [
+      ['agent', 'agent-typo'],
+      ['device', 'device-typo'],
+    ] as const)
+      expect(await json('lift', scope, id)).toMatchObject({ code: 0 })
+  })
+  test('keys of services and of agents are known, by their ids, and groups by the records that name them', async () => {
+    const { json, stack, dir } = stage
+    const kids = [await kidOf(join(dir('line-1'), 'key.jwk'))]
+    await stack.operator.reader.signers()
+    for await (const { subject } of stack.operator.bus.read('SIGNERS', { fromSeq: 1 })) {
+      const kid = subject.split('.').at(-1) ?? ''
+      if (stack.operator.authority.trust.endorsementsOf(kid).length > 0) kids.push(kid)
+    }
+    expect(kids.length).toBeGreaterThan(1)
+    for (const kid of kids) expect(await isKnown(stack.operator, 'key', kid)).toBe('yes')
+    expect(await isKnown(stack.operator, 'group', 'press-hall')).toBe('yes')
+    expect(await json('revoke', 'user', 'u-bo')).toMatchObject({ code: 0, value: { known: true } })
+    expect(await json('lift', 'user', 'u-bo')).toMatchObject({ code: 0 })
+  })
+  test('what is no id or no reason is said to be that', async () => {
+    const { json } = stage
+    const mistakes = [
+      ['revoke', 'agent', 'a b', '--force'],
+      ['revoke', 'key', 'notathumbprint', '--force'],
+      ['suspend', 'agent', 'line-1', '--reason', ''],
+    ]
+    for (const args of mistakes) expect(await json(...args)).toMatchObject({ code: 3, value: { code: 'malformed' } })
+  })
 })
 
 describe('writ token', () => {
@@ -294,7 +352,8 @@ describe('writ intent', () => {
       (async () => {
         for await (const event of documents(all)) {
           seen.all.push(event)
-          if (!all.killed) all.kill('SIGINT')
+          if (!all.killed && (event['status'] as { state?: string } | undefined)?.state === 'succeeded')
+            all.kill('SIGINT')
         }
       })(),
     ])
@@ -312,7 +371,34 @@ describe('writ intent', () => {
       gateway_id: 'gw-press-hall',
       outcome: { iss: 'gw-press-hall', device_id: 'press-07' },
     })
-    expect(seen.all[0]).toMatchObject({ type: 'status', status: { iss: 'intent-gateway' } })
+    expect(seen.all.find(({ type }) => type === 'step')).toMatchObject({
+      agent_id: 'line-1',
+      intent_id: expect.stringMatching(/^watched-/),
+      step: { device_id: 'press-07', gateway_id: 'gw-press-hall' },
+    })
+    expect(seen.all.find(({ type }) => type === 'status')).toMatchObject({
+      agent_id: 'line-1',
+      status: { iss: 'intent-gateway' },
+    })
+  })
+  test('watch shows an operator each step once, a line each; of too many agents it does not say whose', async () => {
+    const { stack, submit } = stage
+    const stop = new AbortController()
+    const lines: string[] = []
+    const states = new Map<string, string[]>()
+    const watching = (async () => {
+      for await (const event of pollIntents(stack.operator, stop.signal, 1)) {
+        lines.push(render(lineOfEvent(event), false))
+        expect(event.agent_id).toBeUndefined()
+        if (event.type === 'step')
+          states.set(event.intent_id, [...(states.get(event.intent_id) ?? []), event.step.state])
+        if (event.type === 'status' && event.status.state === 'succeeded') stop.abort()
+      }
+    })()
+    for (let n = 0; !stop.signal.aborted; n++) await submit('line-1', '--intent-id', `polled-${n}`)
+    await watching
+    expect(lines).toContainEqual(expect.stringMatching(/ {2}polled-\d+\/\S+ {2}press-07 via gw-press-hall: succeeded$/))
+    for (const said of states.values()) expect(new Set(said).size).toBe(said.length)
   })
 })
 
@@ -363,6 +449,10 @@ describe('writ … remove, credentials', () => {
       expect(JSON.stringify(value)).not.toContain(line)
     expect(await submit('line-1')).toMatchObject({ code: 0 })
     expect(await json('credentials', 'renew', 'agent', 'line-1', '--package', dir('tok-1'))).toMatchObject({ code: 3 })
+    expect(await json('credentials', 'revoke', 'agent', 'nosuch')).toMatchObject({
+      code: 3,
+      value: { ok: false, code: 'malformed', message: expect.stringContaining('made no NATS login for agent nosuch') },
+    })
   })
 
   test('an operator leaves in order: records filed again, record null, each key revoked; nobody loses authority', async () => {

@@ -138,6 +138,10 @@ async function cancel(invocation: Invocation, intentId: string, { agent, wait }:
   if (code !== EXIT.ok) fail(code)
 }
 
+const WATCH_TELLS = `
+An agent hears of its own intents live, with each step as its gateway signed it. An operator has no live copy: the broker is asked each second
+about everybody’s, and its word on statuses and steps is shown. What passes within that second is not seen.`
+
 export function addWatchCommand(group: Command, act: Act): void {
   const command = group
     .command('watch [intent-id]')
@@ -154,10 +158,11 @@ export function addWatchCommand(group: Command, act: Act): void {
       what: 'ends with the intent: 0 when it succeeded, else 5; 4 when it is interrupted before',
     },
     {
-      run: 'writ intent watch --json | jq -r .status.state',
+      run: 'writ intent watch --json | jq -c \'select(.type == "status") | [.agent_id, .status.state]\'',
       what: 'everybody’s, as an operator: one JSON document a line',
     },
   )
+  command.addHelpText('after', WATCH_TELLS)
 }
 
 async function watch(invocation: Invocation, intentId: string | undefined, { agent }: Options): Promise<void> {
@@ -166,8 +171,7 @@ async function watch(invocation: Invocation, intentId: string | undefined, { age
   const isOperator = enrolment !== undefined && (await readEnrolment(enrolment)).kind === 'operator'
   if (isOperator && intentId === undefined) {
     await using session = await connectSession(enrolment, keyFile)
-    for await (const found of pollIntents(session, undefined, invocation.untilInterrupted()))
-      out.item({ type: 'status', status: found }, lineOfStatus(found))
+    for await (const event of pollIntents(session, invocation.untilInterrupted())) out.item(event, lineOfEvent(event))
     return
   }
   await using session = await connectSession(await agentPackage(context, agent))

@@ -4,6 +4,7 @@ import { type Status, statusMessage } from '@writ/contracts'
 import { openMessage } from '@writ/keys'
 import { readRecords } from '../identities/kinds.ts'
 import { everyItem } from '../operator/ask-broker.ts'
+import { AGENTS_MAX } from './whose-intents.ts'
 
 export interface ListedIntent {
   /** Absent where the broker was asked about everybody: a status does not say whose it is. */
@@ -21,9 +22,6 @@ export interface ListedIntents {
     readonly agents_known: boolean
   }
 }
-
-/** Beyond this many agents they are not asked about one by one: it takes a question each, and a status does not say whose it is. */
-const AGENTS_MAX = 100
 
 /** Latest statuses, all of them, verified as the broker's. An agent hears of its own intents, an operator of everybody's. */
 export async function listIntents(

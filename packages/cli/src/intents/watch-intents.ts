@@ -3,9 +3,17 @@ import { checkSubject, verifyParty, verifyService } from '@writ/authority'
 import { isFault, type Outcome, outcomeMessage, REST, type Status, statusMessage } from '@writ/contracts'
 import { openMessage } from '@writ/keys'
 
-/** What became known of an intent: the broker's word, or a gateway's about one step. */
+/** What became known of an intent: the broker's word, the broker's about one step, or a gateway's own about one step. */
 export type WatchedEvent =
-  | { readonly type: 'status'; readonly agent_id: string; readonly status: Status }
+  | { readonly type: 'status'; readonly agent_id?: string; readonly status: Status }
+  | {
+      readonly type: 'step'
+      readonly agent_id?: string
+      readonly intent_id: string
+      /** When the broker said so: NumericDate. */
+      readonly iat: number
+      readonly step: Status['steps'][number]
+    }
   | {
       readonly type: 'outcome'
       readonly agent_id: string
