@@ -3,16 +3,21 @@ import { eventsOf, type Finding, groupBy, type Placed, type Rule, stepOf } from 
 
 /**
  * G4: no step without its two records, durable before it. `plan.dispatched` is in the log before the step's `token.redeemed`, and both were in
- * their stream before the device began; the plan was not on its way before its `plan.dispatched` was.
+ * their stream before the device began; the plan was not on its way before its `plan.dispatched` was. Where a time is that of the way over the bus
+ * only, the log's order bounds it: both stand before anything that intent-gateway, in the same stream, says of an outcome of the step.
  */
 export const twoRecordsFirst: Rule = (history) => {
   const timeOf = storedTimes(history)
   const events = eventsOf(history)
   const dispatched = groupBy(events, ({ type, plan_id }) => (type === 'plan.dispatched' ? plan_id : undefined))
   const redeemed = groupBy(events, (event) => (event.type === 'token.redeemed' ? stepName(event) : undefined))
-  const ofEffects = history.effects.flatMap((effect) =>
-    ofEffect(effect, dispatched.get(effect.plan_id) ?? [], redeemed.get(stepOf(effect)) ?? [], timeOf),
+  const outcomes = groupBy(events, (event) =>
+    event.source.startsWith('intent-gateway/') && event.outcome !== undefined ? stepName(event) : undefined,
   )
+  const ofEffects = history.effects.flatMap((effect) => {
+    const records = { dispatched: dispatched.get(effect.plan_id) ?? [], redeemed: redeemed.get(stepOf(effect)) ?? [] }
+    return ofEffect(effect, records, outcomes.get(stepOf(effect)) ?? [], timeOf)
+  })
   const ofPlans = history.plans.flatMap(({ plan_id, gateway_id, at }): Finding[] => {
     const first = Math.min(...(dispatched.get(plan_id) ?? []).map(timeOf))
     return first <= at
@@ -26,15 +31,15 @@ type TimeOf = (event: Placed) => number
 
 function ofEffect(
   effect: Effect,
-  dispatched: readonly Placed[],
-  redeemed: readonly Placed[],
+  { dispatched, redeemed }: { readonly dispatched: readonly Placed[]; readonly redeemed: readonly Placed[] },
+  outcomes: readonly Placed[],
   timeOf: TimeOf,
 ): Finding[] {
   const say = (message: string): Finding => ({ rule: 'two-records-first', about: stepOf(effect), message })
   if (dispatched.length === 0) return [say('no plan.dispatched is in the log')]
   if (redeemed.length === 0) return [say('no token.redeemed is in the log')]
   const found: Finding[] = []
-  const first = Math.min(...dispatched.map(({ index }) => index))
+  const first = firstOf(dispatched)
   if (redeemed.every(({ index }) => index < first))
     found.push(say('token.redeemed is in the log before plan.dispatched'))
   for (const [type, records] of [
@@ -43,9 +48,13 @@ function ofEffect(
   ] as const) {
     const by = Math.min(...records.map(timeOf)) - effect.at
     if (by > 0) found.push(say(`it began ${Math.ceil(by)} ms before its ${type} was stored`))
+    if (firstOf(records) > firstOf(outcomes)) found.push(say(`${type} is in the log after an outcome of the step`))
   }
   return found
 }
+
+/** The first leaf of several events; infinity: there are none. */
+const firstOf = (events: readonly Placed[]): number => Math.min(...events.map(({ index }) => index))
 
 /** When an event was in its stream: the stream's time where it was seen there, else when it went over the bus, else its source's word. */
 function storedTimes({ audit }: History): TimeOf {
