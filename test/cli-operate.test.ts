@@ -4,6 +4,7 @@ import { cp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { runCli } from '@writ/cli'
+import { ANY } from '@writ/contracts'
 import { readKeyFile, thumbprint } from '@writ/keys'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { lineOfEvent } from '../packages/cli/src/intents/lines-of-intent.ts'
@@ -12,6 +13,7 @@ import { pollIntents } from '../packages/cli/src/intents/poll-intents.ts'
 import { isKnown } from '../packages/cli/src/revocations/known-name.ts'
 import { render } from '../packages/cli/src/terminal/style.ts'
 import { type CliStage, LOOK, REGION, startCliStage } from './support/cli-stage.ts'
+import { ownProcess } from './support/own-process.ts'
 
 let stage: CliStage
 beforeAll(async () => {
@@ -198,7 +200,10 @@ describe('writ suspend, resume, revocation list', () => {
     const { json, stack, dir } = stage
     const kids = [await kidOf(join(dir('line-1'), 'key.jwk'))]
     await stack.operator.reader.signers()
-    for await (const { subject } of stack.operator.bus.read('SIGNERS', { fromSeq: 1 })) {
+    for await (const { subject } of stack.operator.bus.read('SIGNERS', {
+      fromSeq: 1,
+      filter: stack.operator.subjects.registry('key', ANY),
+    })) {
       const kid = subject.split('.').at(-1) ?? ''
       if (stack.operator.authority.trust.endorsementsOf(kid).length > 0) kids.push(kid)
     }
@@ -242,12 +247,12 @@ describe('writ token', () => {
   })
   test('says that it cannot say while Redis does not answer', async () => {
     const { json, stack } = stage
-    const pid = stack.pidOf('redis-server') ?? 0
-    process.kill(pid, 'SIGSTOP')
+    const paused = ownProcess(stack, 'redis-server')
+    paused.signal('SIGSTOP')
     try {
       expect(await json('token', 'list')).toMatchObject({ code: 4, value: { code: 'unavailable' } })
     } finally {
-      process.kill(pid, 'SIGCONT')
+      paused.signal('SIGCONT')
     }
   })
 })
@@ -566,15 +571,15 @@ describe('writ status, doctor', () => {
 
   test('name the part that does not answer', async () => {
     const { json, stack } = stage
-    const pid = stack.pidOf('token-issuer') ?? 0
-    process.kill(pid, 'SIGSTOP')
+    const paused = ownProcess(stack, 'token-issuer')
+    paused.signal('SIGSTOP')
     try {
       expect(await json('status', '--fast')).toMatchObject({
         code: 4,
         value: { ok: false, problems: expect.arrayContaining([expect.stringMatching(/^token-issuer is down/)]) },
       })
     } finally {
-      process.kill(pid, 'SIGCONT')
+      paused.signal('SIGCONT')
     }
   })
 
