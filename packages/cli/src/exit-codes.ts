@@ -1,3 +1,4 @@
+import { NotVerified } from '@writ/audit'
 import { isFault } from '@writ/contracts'
 
 /** What a script can branch on. */
@@ -18,5 +19,6 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
 export function exitCodeOf(error: unknown): ExitCode {
   if (!isFault(error)) return EXIT.internal
+  if (error instanceof NotVerified) return EXIT.notVerified
   return error.code === 'unavailable' ? EXIT.unavailable : error.code === 'internal' ? EXIT.internal : EXIT.refused
 }

@@ -9,3 +9,9 @@ export function wholeNumber(value: string): number {
   if (!/^[0-9]{1,15}$/.test(value)) throw new InvalidArgumentError('a whole number is wanted.')
   return Number(value)
 }
+
+export function atLeastOne(value: string): number {
+  const number = wholeNumber(value)
+  if (number < 1) throw new InvalidArgumentError('at least 1 is wanted.')
+  return number
+}

@@ -1,5 +1,5 @@
 import { createCipheriv, createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import { type EventDocument, Fault } from '@writ/contracts'
+import { type EventDocument, Fault, isFault } from '@writ/contracts'
 import { digestOf, fromBase64url, parseIJson, toBase64url } from '@writ/keys'
 import { compactDecrypt } from 'jose'
 import type { SubjectKey } from './subject-keys.ts'
@@ -42,6 +42,18 @@ export async function openDocument(
     throw new Fault('chain_broken', { message: 'A document is not the one that its event names.' })
   }
   return { state: 'open', jws }
+}
+
+/** Whether one of these keys is the one that a JWE was sealed with. Only its header is looked at: it may be damaged all the same. */
+export function isOpenTo(jwe: string, keyOf: (kid: string) => Uint8Array | undefined): boolean {
+  try {
+    const { kid, [COMMITMENT]: committed } = parseIJson(fromBase64url(jwe.split('.', 1)[0] ?? ''))
+    const key = typeof kid === 'string' ? keyOf(kid) : undefined
+    return key !== undefined && typeof committed === 'string' && equal(commitment(key), committed)
+  } catch (error) {
+    if (isFault(error)) return false
+    throw error
+  }
 }
 
 async function decrypt(jwe: string, keyOf: (kid: string) => Uint8Array | undefined): Promise<string | undefined> {

@@ -1,13 +1,13 @@
 import { controlMessage, intentMessage, isFault, type JsonObject, type Message } from '@writ/contracts'
 import { parseJws } from '@writ/keys'
 import { leafHash, sameHash } from '../core/merkle.ts'
-import { openDocument } from '../documents/sealed-document.ts'
+import { isOpenTo, openDocument } from '../documents/sealed-document.ts'
 import type { SubjectKeyOf } from '../verify/check-document.ts'
 import { GrowingTree } from '../verify/growing-tree.ts'
 import type { Pins } from '../verify/key-ring.ts'
 import { type EpochGap, gapsBetween } from './epoch-gaps.ts'
 import { type GlimpsedEvent, glance } from './glance.ts'
-import type { AroundIntents } from './intent-story.ts'
+import type { AroundIntents, IntentStory } from './intent-story.ts'
 import { KeysInLog, type Place } from './keys-in-log.ts'
 import { type ReadEntry, type ReadEvent, readEntry } from './read-entry.ts'
 import type { SignedLog } from './signed-log.ts'
@@ -24,7 +24,7 @@ export interface Search {
   readonly toMs?: number
 }
 
-/** Where something was found; reading it verifies it. */
+/** Where something was found; reading it verifies it. That it fits may be a stranger's word alone: `isAbout` asks what is believed. */
 export interface FoundIntent {
   readonly digest: string
   /** All entries with an event about it, in the order of the log. */
@@ -44,6 +44,8 @@ export interface Found {
   readonly others: { readonly count: number; read(): AsyncIterable<FoundEvents> }
   /** Entries of the logs that could not be read: what they say was not found. */
   readonly missing: number
+  /** Sealed documents in the logs that no given key opens: what they alone say was not found. */
+  readonly sealed: number
   /** Origins of the logs that were read, oldest first. */
   readonly epochs: readonly string[]
   /** Where the history that was read has a hole. */
@@ -63,14 +65,15 @@ interface Context {
   readonly keyOf: SubjectKeyOf
 }
 
-/** What is noted of an intent while the logs are read through. */
+/** What is noted of an intent while the logs are read through. There may be as many as somebody cares to invent. */
 interface Noted {
   readonly places: Place[]
-  readonly ids: Set<string>
-  readonly agents: Set<string>
-  readonly devices: Set<string>
-  inWindow: boolean
+  /** What of the search some event of it fits. */
+  fits: number
 }
+const [ID, AGENT, DEVICE, WINDOW] = [1, 2, 4, 8] as const
+/** What every digest of an intent looks like. */
+const DIGEST = /^[A-Za-z0-9_-]{43}$/
 
 /** Reads the logs through once, noting where what is. What has no right to speak of an intent is found too, and says so of itself when it is read. */
 export async function findEvidence(
@@ -84,6 +87,7 @@ export async function findEvidence(
   const notes = new Map<string, Noted>()
   const others: Alone[] = []
   const withdrawn = new Withdrawn(search, context.keyOf)
+  const sealed = new SealedCount(context.keyOf)
   const of = logs.reduce((sum, { size }) => sum + size, 0)
   let [count, whole] = [0, true]
   for (const [log, signed] of logs.entries()) {
@@ -94,7 +98,9 @@ export async function findEvidence(
       await keys.learn(place, entry, seen)
       const slots: number[] = []
       for (const [slot, event] of (seen?.events ?? []).entries()) {
-        if (event.intent_digest !== undefined) await note(notes, event.intent_digest, place, event, search, context)
+        sealed.add(event)
+        const { intent_digest: digest } = event
+        if (digest !== undefined && DIGEST.test(digest)) await note(notes, digest, place, event, search, context)
         else if (fitsAlone(event, search) || (await withdrawn.isNamedBy(event))) slots.push(slot)
       }
       if (slots.length > 0) others.push({ ...place, slots })
@@ -105,14 +111,18 @@ export async function findEvidence(
     whole &&= tree.size === signed.size && sameHash(tree.root(), signed.root)
   }
   await keys.settle()
-  const read = async ({ log, index }: Place): Promise<ReadEntry> =>
-    await readEntry({ ...context, keys }, logs[log] as SignedLog, index)
-  const fitting = [...notes].filter(([digest, noted]) => fits(digest, noted, search))
+  const read = latest(
+    async ({ log, index }: Place): Promise<ReadEntry> =>
+      await readEntry({ ...context, keys }, logs[log] as SignedLog, index),
+  )
+  const wanted = wantedBy(search)
+  const fitting = [...notes].filter(([, { fits }]) => (fits & wanted) === wanted)
   const gaps = await gapsBetween(logs, read)
   return {
     intents: fitting.map(([digest, { places }]) => ({ digest, read: () => each(unique(places), read) })),
     others: { count: others.length, read: () => eachAlone(others, read) },
     missing: of - count,
+    sealed: sealed.count,
     epochs: logs.map(({ origin }) => origin),
     gaps,
     whole: whole && gaps.length === 0,
@@ -168,24 +178,64 @@ async function note(
   search: Search,
   { keyOf }: Context,
 ): Promise<void> {
-  const noted = notes.get(digest) ?? {
-    places: [],
-    ids: new Set(),
-    agents: new Set(),
-    devices: new Set(),
-    inWindow: false,
-  }
+  const noted = notes.get(digest) ?? { places: [], fits: 0 }
   notes.set(digest, noted)
   noted.places.push(place)
-  if (event.intent_id !== undefined) noted.ids.add(event.intent_id)
-  if (event.agent_id !== undefined) noted.agents.add(event.agent_id)
-  if (event.device_id !== undefined) noted.devices.add(event.device_id)
-  noted.inWindow ||= isWithin(event, search)
+  const { intent, agent, device } = search
+  if (intent !== undefined && (event.intent_id === intent || digest === intent)) noted.fits |= ID
+  if (agent !== undefined && event.agent_id === agent) noted.fits |= AGENT
+  if (device !== undefined && event.device_id === device) noted.fits |= DEVICE
+  if (isWithin(event, search)) noted.fits |= WINDOW
   // Which devices an intent names that came to nothing, the intent alone says.
-  if (search.device === undefined) return
+  if (device === undefined || (noted.fits & DEVICE) !== 0) return
   const { targets } = await sealedClaims(event, intentMessage, keyOf)
-  for (const target of Array.isArray(targets) ? targets : []) if (typeof target === 'string') noted.devices.add(target)
+  if (Array.isArray(targets) && targets.includes(device)) noted.fits |= DEVICE
 }
+
+function wantedBy({ intent, agent, device }: Search): number {
+  return (
+    WINDOW | (intent === undefined ? 0 : ID) | (agent === undefined ? 0 : AGENT) | (device === undefined ? 0 : DEVICE)
+  )
+}
+
+/** Whether an intent fits by what is believed of it. Anybody who may send to the log can name an agent or an intent in what nobody believes. */
+export function isAbout({ digest, agent_id, intent, events }: IntentStory, search: Search): boolean {
+  const believed = events.filter(({ entry }) => entry.doubts.length === 0).map(({ read }) => read.event)
+  const { intent: name, agent, device } = search
+  return (
+    believed.some((event) => isWithin(event, search)) &&
+    (name === undefined || name === digest || believed.some((event) => event.intent_id === name)) &&
+    (agent === undefined || agent_id === agent) &&
+    (device === undefined ||
+      intent?.targets.includes(device) === true ||
+      believed.some((event) => event.device_id === device))
+  )
+}
+
+/** Counts documents that no key opens. */
+class SealedCount {
+  readonly #keyOf: SubjectKeyOf
+  /** By header, which is the same for all documents under a key. */
+  readonly #known = new Map<string, boolean>()
+  count = 0
+
+  constructor(keyOf: SubjectKeyOf) {
+    this.#keyOf = keyOf
+  }
+
+  add({ documents }: GlimpsedEvent): void {
+    for (const { jwe } of documents) if (jwe !== undefined && !this.#opens(jwe)) this.count += 1
+  }
+
+  #opens(jwe: string): boolean {
+    const header = jwe.slice(0, jwe.indexOf('.'))
+    const known = this.#known.get(header) ?? isOpenTo(jwe, this.#keyOf)
+    if (this.#known.size < HEADERS_KEPT) this.#known.set(header, known)
+    return known
+  }
+}
+
+const HEADERS_KEPT = 10_000
 
 /** What an event's sealed document of a type says, where a key opens it: for finding only, nothing of it is verified. */
 async function sealedClaims(
@@ -205,15 +255,6 @@ async function sealedClaims(
   }
 }
 
-function fits(digest: string, { ids, agents, devices, inWindow }: Noted, { intent, agent, device }: Search): boolean {
-  return (
-    inWindow &&
-    (intent === undefined || intent === digest || ids.has(intent)) &&
-    (agent === undefined || agents.has(agent)) &&
-    (device === undefined || devices.has(device))
-  )
-}
-
 /** Records of an agent or device, and what else names it; in a window everything. */
 function fitsAlone(event: GlimpsedEvent, search: Search): boolean {
   const { intent, agent, device } = search
@@ -223,14 +264,14 @@ function fitsAlone(event: GlimpsedEvent, search: Search): boolean {
   return names('agent', agent, event.agent_id) && names('device', device, event.device_id)
 }
 
-function isWithin({ timestamp }: GlimpsedEvent, { fromMs, toMs }: Search): boolean {
+function isWithin({ timestamp }: Pick<GlimpsedEvent, 'timestamp'>, { fromMs, toMs }: Search): boolean {
   if (fromMs === undefined && toMs === undefined) return true
   const at = Date.parse(timestamp ?? '')
   return at >= (fromMs ?? Number.NEGATIVE_INFINITY) && at < (toMs ?? Number.POSITIVE_INFINITY)
 }
 
 /** Entries at the end of a log that are asked how late it is. */
-const LATEST = 256
+const LATEST = 4096
 
 /** The time of the last message of a service that is verified; gateways' clocks are their own. 0 where there is none. */
 async function spokenUntil(logs: readonly SignedLog[], read: (place: Place) => Promise<ReadEntry>): Promise<number> {
@@ -242,6 +283,21 @@ async function spokenUntil(logs: readonly SignedLog[], read: (place: Place) => P
   }
   return 0
 }
+
+/** Keeps the entries that were read last: one entry may name many intents. */
+function latest(read: (place: Place) => Promise<ReadEntry>): (place: Place) => Promise<ReadEntry> {
+  const kept = new Map<string, Promise<ReadEntry>>()
+  return (place) => {
+    const name = `${place.log} ${place.index}`
+    const reading = kept.get(name) ?? read(place)
+    kept.delete(name)
+    kept.set(name, reading)
+    if (kept.size > ENTRIES_KEPT) kept.delete(kept.keys().next().value ?? '')
+    return reading
+  }
+}
+
+const ENTRIES_KEPT = 16
 
 /** Several events of one entry are one place. */
 function unique(places: readonly Place[]): readonly Place[] {

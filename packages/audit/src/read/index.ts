@@ -1,7 +1,7 @@
 export type { ChainEvent } from './chain-order.ts'
 export type { EpochGap } from './epoch-gaps.ts'
 export { EvidenceLog, type EvidenceOptions } from './evidence-log.ts'
-export type { Found, FoundEvents, FoundIntent, Search } from './find-evidence.ts'
+export { type Found, type FoundEvents, type FoundIntent, isAbout, type Search } from './find-evidence.ts'
 export {
   type AroundIntents,
   type DecisionStory,

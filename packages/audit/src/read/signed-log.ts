@@ -67,14 +67,16 @@ export class SignedLog {
     const verifiers = verifiersFor(origin, vkeys)
     const place: LogPlace = { reader, origin, verifiers, findings: new Findings() }
     const { head } = await Checkpoints.read(place, [])
+    if (place.findings.list.some(({ verdict }) => verdict === 'checkpoint_forged'))
+      throw new NotVerified('bad_signature', {
+        message: `The checkpoint of ${origin} in ${reader.name} is not signed by a pinned log key.`,
+      })
     // `checkpoint` may have been replaced since: what is read now counts.
     const bytes = head && (await reader.read(head.object))
     const note = bytes && Buffer.from(bytes).toString()
     const signed = note === undefined ? undefined : opened(note, verifiers)
     if (note === undefined || signed?.origin !== origin) {
       const message = `${reader.name} has no checkpoint of ${origin} that a pinned log key has signed.`
-      if (place.findings.list.some(({ verdict }) => verdict === 'checkpoint_forged'))
-        throw new NotVerified('bad_signature', { message })
       throw new Fault('unavailable', { message })
     }
     return new SignedLog(place, vkeys, { note, size: signed.size, root: signed.root })

@@ -578,11 +578,11 @@ describe('the chain of an effect', () => {
   })
 
   test('is closed by those alone whose word it is', async () => {
-    const claims = (type: 'token.redeemed' | 'plan.dispatched' | 'record.filed') => (events: NewEvent[]) => [
+    const claims = (type: NewEvent['type']) => (events: NewEvent[]) => [
       ...events,
       { type, status: 'succeeded', detail: {} } as NewEvent,
     ]
-    for (const type of ['token.redeemed', 'plan.dispatched', 'record.filed'] as const) {
+    for (const type of ['token.redeemed', 'plan.dispatched', 'record.filed', 'intent.refused'] as const) {
       expect(await verdictsOf({ edit: { 'gateway started': claims(type) } })).toEqual(['out_of_role'])
       await rm(dir, { recursive: true })
     }

@@ -3,13 +3,13 @@ import { writeSubjectKeysFile } from '@writ/audit'
 import type { Command } from 'commander'
 import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
-import { list, wholeNumber } from '../options.ts'
+import { atLeastOne, list, wholeNumber } from '../options.ts'
 import { instantOf } from './audit-instant.ts'
 import { subjectKeysOfPlane, withPlaceOptions } from './audit-place.ts'
 import { auditReport, type ReportOptions } from './audit-report.ts'
 import { auditShow, type ShowOptions } from './audit-show.ts'
 import { auditTail, type TailOptions } from './audit-tail.ts'
-import { auditTrace, type SearchOptions } from './audit-trace.ts'
+import { auditTrace, type TraceOptions } from './audit-trace.ts'
 import { auditVerify, type VerifyOptions } from './audit-verify.ts'
 
 /** `writ audit verify|tail|trace|show|report|keys` */
@@ -64,7 +64,7 @@ function withSearchOptions(command: Command, limit: number): Command {
     .option('--device <id>', 'all about a device; intents that came to nothing only where they can be opened')
     .option('--from <time>', 'from then on: 2026-11-24, 2026-11-24T22:00Z, or 30m, 2h, 7d ago', instant(false))
     .option('--to <time>', 'until before then; a date alone is its whole day', instant(true))
-    .option('--limit <n>', 'the last intents, and the last other entries, of more than this many', wholeNumber, limit)
+    .option('--limit <n>', 'the last intents, and the last other entries, of more than this many', atLeastOne, limit)
 }
 
 function addTrace(audit: Command, act: Act): void {
@@ -74,9 +74,10 @@ function addTrace(audit: Command, act: Act): void {
       .description('what the log holds about an intent, an agent, a device or a time, in order, each entry verified'),
     100,
   )
+    .option('--proofs <dir>', 'write of each entry its bytes and its inclusion proof (C2SP tlog-proof)')
     .addHelpText('after', '\nEnds with 6 when anything shown is not verified.')
     .action(
-      act((invocation, dir, options) => auditTrace(invocation, dir as string | undefined, options as SearchOptions)),
+      act((invocation, dir, options) => auditTrace(invocation, dir as string | undefined, options as TraceOptions)),
     )
   examples(
     command,

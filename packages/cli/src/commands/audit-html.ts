@@ -10,9 +10,16 @@ export class Html {
 
 type Value = string | number | Html | undefined | readonly Value[]
 
-/** A template whose values are escaped, but for HTML that was itself made so. */
+/** A template whose values are escaped, but for HTML that was itself made so. Within a tag, which is in an attribute, a value is text alone. */
 export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
-  return new Html(parts.map((part, at) => `${part}${at < values.length ? textOf(values[at]) : ''}`).join(''))
+  let [text, inTag] = ['', false]
+  for (const [at, part] of parts.entries()) {
+    const [opened, closed] = [part.lastIndexOf('<'), part.lastIndexOf('>')]
+    if (opened !== closed) inTag = opened > closed
+    text += part
+    if (at < values.length) text += textOf(values[at], inTag)
+  }
+  return new Html(text)
 }
 
 /**
@@ -28,16 +35,16 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 }
 
-function textOf(value: Value): string {
+function textOf(value: Value, inTag: boolean): string {
   if (value === undefined) return ''
   if (value instanceof Html) return value.text
-  if (typeof value === 'object') return value.map(textOf).join('')
+  if (typeof value === 'object') return value.map((one) => textOf(one, inTag)).join('')
   return String(value)
     .replace(/[&<>"']/g, (character) => ENTITIES[character] ?? '')
     .replace(UNSEEN, (character) => {
       if (character === '\n') return '\n'
       const point = (character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')
-      return `<b class="unseen">U+${point}</b>`
+      return inTag ? `U+${point}` : `<b class="unseen">U+${point}</b>`
     })
 }
 

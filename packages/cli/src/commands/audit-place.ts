@@ -6,6 +6,7 @@ import {
   EvidenceLog,
   type LogReader,
   type NoteVerifier,
+  NotVerified,
   type Pins,
   parseVkey,
   readSubjectKeysFile,
@@ -89,7 +90,7 @@ export async function advised<T>(reading: Promise<T>): Promise<T> {
   try {
     return await reading
   } catch (error) {
-    if (!isFault(error) || error.code !== 'unavailable') throw error
+    if (!isFault(error) || (error.code !== 'unavailable' && !(error instanceof NotVerified))) throw error
     throw withAdvice(
       error,
       'The folder must hold DOMAIN/REGION/EPOCH with its checkpoint, signed by the pinned key: see --trust and --vkey.',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -35,12 +35,14 @@ let made: string
 let dir: string
 let trust: string
 let keysFile: string
+let hostile: Message
 let planted: Awaited<ReturnType<typeof plant>>
 beforeAll(async () => {
   made = await mkdtemp(join(tmpdir(), 'writ-cli-log-'))
   planted = await plant()
+  hostile = await hostileIntent(planted.sources['intent-gateway'])
   // Sealed by itself, so that it is the last entry.
-  await seal(made, planted.opening, [planted.messages, [await hostileIntent(planted.sources['intent-gateway'])]])
+  await seal(made, planted.opening, [planted.messages, [hostile]])
   trust = join(made, 'trust.json')
   await writeFile(trust, JSON.stringify({ ...pins, log_vkeys: vkeys.map(formatVkey) }))
   keysFile = join(made, 'keys.json')
@@ -79,6 +81,19 @@ async function hostileIntent(source: TestSource | undefined): Promise<Message> {
     documents,
   })
   return (source as TestSource).message('hostile', START + 100, [event])
+}
+
+const inventedDigest = (at: number) => createHash('sha256').update(`${at}`).digest('base64url')
+
+/** What anybody with a login to the bus can send: intents as many as they like, none of them signed by anybody. */
+function invented(): Message[] {
+  const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const about = { agent_id: 'a1', timestamp: new Date(START * 1000).toISOString() }
+  const events = Array.from({ length: 60 }, (_, at) => ({ ...about, intent_digest: inventedDigest(at) }))
+  const odd = Array.from({ length: 60 }, (_, at) => ({ ...about, intent_digest: `X${at}` }))
+  const payload = { source: 'gateway/g1/b1', seq: 0, events: [...events, ...odd] }
+  const body = `${part({ alg: 'ES256', kid: 'x', typ: 'writ-audit+jwt' })}.${part(payload)}.e30`
+  return [{ name: 'invented', stream: 'AUDIT_EDGE', source: payload.source, body }]
 }
 
 interface Ran {
@@ -151,6 +166,66 @@ describe('writ audit trace', () => {
     expect(value).toMatchObject({ ok: false, whole: false, epochs: [next], epoch_gaps: [{ before: ORIGIN }] })
   })
 
+  test('shows what is verified, however much somebody invents beside it: that goes into one count', async () => {
+    const garbage = join(dir, 'garbage')
+    await cp(made, garbage, { recursive: true })
+    await seal(garbage, planted.opening, [planted.messages, [hostile], invented()])
+    const traced = await writ('trace', garbage, '--agent', 'a1', '--limit', '2', ...opened())
+    expect(traced.code).toBe(6)
+    expect(traced.out.match(/^intent .*/gm)).toEqual([
+      'intent intent-1  succeeded',
+      expect.stringMatching(/^intent hostile /),
+    ])
+    expect(await json('trace', garbage, '--agent', 'a1', '--limit', '3')).toMatchObject({
+      ok: false,
+      intents: [
+        { intent_id: 'intent-1', verified: true },
+        { intent_id: 'hostile', verified: true },
+      ],
+      intents_left_out: 0,
+      others: [{ verified: true }, { verified: false }],
+      not_verified_left_out: { intents: 60, others: 0, leaves: [21] },
+    })
+    expect((await writ('trace', garbage, '--agent', 'a1', '--limit', '3')).out).toContain(
+      '✗ NOT VERIFIED: 60 intents that may fit are known from entries alone that are not verified, and are not shown. See leaf 21',
+    )
+    const { text } = await reportOf(garbage, '--agent', 'a1')
+    expect(text).toContain('60 intents that may fit')
+    // Who asks for one by its name is shown what there is.
+    const named = await json('trace', garbage, '--intent', inventedDigest(0))
+    expect(named).toMatchObject({ ok: false, intents: [{ verified: false, events: [], unreadable: [{ leaf: 21 }] }] })
+  })
+
+  test('says that documents stayed sealed where the keys given open none, or only some', async () => {
+    const none = join(dir, 'no-keys.json')
+    await writeFile(none, JSON.stringify({ keys: [] }))
+    for (const keys of [[], ['--subject-keys', none]]) {
+      const { out } = await writ('trace', made, '--device', 'press-77', ...keys)
+      expect(out).toContain('Nothing of that is in the log outside of sealed documents.')
+      expect(out).toMatch(/7 sealed documents were not opened/)
+      expect(await json('trace', made, '--agent', 'a1', ...keys)).toMatchObject({ sealed_documents: 7 })
+    }
+    const { out } = await writ('trace', made, '--device', 'press-77', ...opened())
+    expect(out).toContain('Nothing of that is in the log.')
+    expect(await json('trace', made, '--device', 'press-77', ...opened())).toMatchObject({ sealed_documents: 0 })
+  })
+
+  test('names the checkpoints that the proofs lead to, and writes them for any tool to verify', async () => {
+    const proofs = join(dir, 'proofs')
+    const { code, out } = await writ('trace', made, '--intent', 'intent-1', '--proofs', proofs)
+    expect([code, out]).toEqual([
+      0,
+      expect.stringMatching(new RegExp(`inclusion proof leads to .*\n +${ORIGIN}, 21 entries, root `)),
+    ])
+    const names = (await readdir(proofs)).filter((name) => name.endsWith('.tlog-proof'))
+    expect(names).toHaveLength(8)
+    for (const name of names) {
+      const proof = parseTlogProof(await readFile(join(proofs, name), 'utf8'))
+      const entry = await readFile(join(proofs, name.replace('.tlog-proof', '.entry')))
+      expect(verifyTlogProof(proof, entry, vkeys)).toMatchObject({ size: 21, origin: ORIGIN })
+    }
+  })
+
   test('nothing that somebody wrote moves a terminal’s cursor or turns its text around', async () => {
     for (const args of [
       ['trace', made, '--intent', 'hostile'],
@@ -214,6 +289,7 @@ describe('writ audit trace', () => {
     expect(await writ('trace', made)).toMatchObject({ code: 3, err: expect.stringContaining('--intent') })
     expect(await writ('trace', made, '--intent', 'nobody')).toMatchObject({ code: 4 })
     expect(await writ('trace', made, '--from', 'yesterday')).toMatchObject({ code: 2 })
+    expect(await writ('trace', made, '--agent', 'a1', '--limit', '0')).toMatchObject({ code: 2 })
   })
 })
 
@@ -235,7 +311,7 @@ describe('writ audit show', () => {
     const leaf = String(events.find(({ verified }) => !verified)?.leaf)
     expect(await writ('show', leaf, copy)).toMatchObject({ code: 6, out: expect.stringContaining('NOT VERIFIED') })
     const file = join(dir, 'none.tlog-proof')
-    expect(await writ('show', leaf, copy, '--proof', file)).toMatchObject({ code: 3 })
+    expect(await writ('show', leaf, copy, '--proof', file)).toMatchObject({ code: 6 })
     await expect(stat(file)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
@@ -292,6 +368,56 @@ describe('writ audit tail', () => {
   })
 })
 
+describe('ends with 6, not with what a script would take for a mistake of its own or an outage, when the log', () => {
+  const broken = async (change: (note: Buffer) => Buffer) => {
+    const copy = join(dir, 'broken')
+    await cp(made, copy, { recursive: true })
+    const file = join(copy, ORIGIN, 'checkpoint')
+    const note = change(await readFile(file))
+    await rm(file)
+    await writeFile(file, note)
+    return copy
+  }
+
+  test('has a checkpoint that the pinned key has not signed', async () => {
+    const copy = await broken((note) => {
+      note[note.length - 10] = note[note.length - 10] === 65 ? 66 : 65
+      return note
+    })
+    for (const args of [['tail'], ['trace', '--agent', 'a1'], ['show', '3']]) {
+      const [command = '', ...rest] = args
+      const given = command === 'show' ? [...rest, copy] : [copy, ...rest]
+      expect(await writ(command, ...given)).toMatchObject({ code: 6, err: expect.stringContaining('not signed by') })
+    }
+    await rm(join(copy, ORIGIN), { recursive: true })
+    await rm(join(copy, `${ORIGIN}.meta`), { recursive: true })
+    expect(await writ('tail', copy)).toMatchObject({ code: 4 })
+  })
+
+  test('does not go on from what was shown before', async () => {
+    const other = join(dir, 'other')
+    const { messages, opening } = await plant()
+    await seal(other, opening, [messages.slice(0, 9)])
+    const followed = join(dir, 'followed')
+    await cp(made, followed, { recursive: true })
+    let replaced: Promise<void> | undefined
+    const code = await runCli(
+      ['--home', join(dir, 'none'), 'audit', 'tail', followed, '-f', '-n', '1', '--json', '--trust', trust],
+      {
+        out: {
+          write: () => {
+            replaced ??= rm(followed, { recursive: true }).then(() => cp(other, followed, { recursive: true }))
+          },
+        },
+        err: { write: () => undefined },
+        interrupted: () => AbortSignal.timeout(20_000),
+      },
+    )
+    await replaced
+    expect(code).toBe(6)
+  })
+})
+
 // ---- report --------------------------------------------------------------------------------------------------------
 
 const TAGS = new Set(
@@ -332,13 +458,15 @@ function textOfPage(page: string): string {
     .replaceAll('&amp;', '&')
 }
 
+async function reportOf(...args: string[]): Promise<{ ran: Ran; page: string; text: string }> {
+  const file = join(dir, 'report.html')
+  const ran = await writ('report', ...args, '--html', file)
+  const page = await readFile(file, 'utf8')
+  return { ran, page, text: textOfPage(page) }
+}
+
 describe('writ audit report', () => {
-  async function report(...args: string[]): Promise<{ ran: Ran; page: string; text: string }> {
-    const file = join(dir, 'report.html')
-    const ran = await writ('report', ...args, '--html', file)
-    const page = await readFile(file, 'utf8')
-    return { ran, page, text: textOfPage(page) }
-  }
+  const report = reportOf
 
   test('what people wrote stays text: no tags of theirs, no hidden or turning characters, nothing that runs', async () => {
     const { ran, page, text } = await report(made, ...opened())

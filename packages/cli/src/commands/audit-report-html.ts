@@ -4,7 +4,7 @@ import { type Html, html, words } from './audit-html.ts'
 import { untold } from './audit-lines.ts'
 import { STYLE } from './audit-report-style.ts'
 import { demandsOf, sentenceOf, whoOf } from './audit-sentences.ts'
-import { entriesOf } from './audit-trace.ts'
+import { entriesOf } from './audit-traced.ts'
 import { placeOf, verdictOf } from './audit-verdict.ts'
 
 /** All that a report says. */
@@ -63,13 +63,15 @@ ${proofs(report)}
 }
 
 function heading({ about, madeAt, verification, opened }: Report): Html {
+  const stayed =
+    verification.sealed === 0 ? 'all of them' : `but ${verification.sealed}, which no key that was given opens`
   return html`<p class="kicker">${verification.origin}</p>
 <h1>Evidence report</h1>
 <div class="card facts-card">
 <dl class="facts">
 ${about.map(([name, value]) => html`<dt>${name}</dt><dd>${words(value)}</dd>`)}
 <dt>Log</dt><dd>${verification.origin}: ${verification.size} entries under a signed checkpoint, root <code>${verification.root}</code></dd>
-<dt>Sealed documents</dt><dd>${opened ? 'opened as far as keys were given' : 'left sealed: people are named by pseudonyms (p:…), purposes and results are not shown'}</dd>
+<dt>Sealed documents</dt><dd>${opened ? `opened, ${stayed}` : 'left sealed: people are named by pseudonyms (p:…), purposes and results are not shown'}</dd>
 <dt>Made</dt><dd>${timeOf(madeAt.toISOString())} UTC</dd>
 </dl>
 </div>`

@@ -8,7 +8,7 @@ import type { Invocation } from '../invocation.ts'
 import { styled } from '../terminal/style.ts'
 import { advised, type EvidencePlace, evidencePlace } from './audit-place.ts'
 import { reportHtml } from './audit-report-html.ts'
-import { passedOver, type SearchOptions, searchOf, type Traced, trace } from './audit-trace.ts'
+import { doubtfulOf, isVerified, passedOver, type SearchOptions, searchOf, type Traced, trace } from './audit-traced.ts'
 import { verdictOf } from './audit-verdict.ts'
 import { verifyPlace } from './audit-verify.ts'
 
@@ -43,27 +43,39 @@ export async function auditReport(
     opened: place.subjectKeys !== undefined,
   })
   await writeFileDurably(file, text)
-  const verified =
-    traced.stories.every((story) => story.verified) && traced.others.every(({ entry }) => entry.doubts.length === 0)
-  const ok = verification.ok && verified && traced.whole
+  const ok = verification.ok && isVerified(traced) && traced.whole
   const value = {
     ok,
     file,
     intents: traced.stories.length,
     others: traced.others.length,
     verdict: verdictOf(verification),
+    ...(ok || !verification.ok ? {} : { not_verified: whyNot(traced) }),
   }
   out.result({ ...value, findings: verification.findings, findingsCount: verification.findingsCount }, [
     `${traced.stories.length} intents and ${traced.others.length} other entries written to ${file}`,
     ...(place.subjectKeys === undefined
       ? []
       : ['It holds what people and devices said: keep it as you would keep that.']),
-    [styled(ok ? 'green' : 'red', ok || !verification.ok ? (verdictOf(verification)[0] ?? '') : NOT_ALL)],
+    ...(ok || !verification.ok
+      ? [[styled(ok ? 'green' : 'red', verdictOf(verification)[0] ?? '')]]
+      : whyNot(traced).map((why) => [styled('red', `NOT VERIFIED: ${why}`)])),
   ])
   if (!ok) fail(EXIT.notVerified)
 }
 
-const NOT_ALL = 'NOT VERIFIED: the report shows entries that are not verified, each marked in it.'
+/** What is wrong with what the report shows where the log as a whole verifies. */
+export function whyNot(
+  traced: Pick<Traced, 'stories' | 'others' | 'doubtful' | 'missing' | 'gaps' | 'whole'>,
+): readonly string[] {
+  const marked =
+    traced.stories.some(({ verified }) => !verified) || traced.others.some(({ entry }) => entry.doubts.length > 0)
+  return [
+    ...(marked ? ['the report shows entries that are not verified, each marked in it.'] : []),
+    ...doubtfulOf(traced),
+    ...passedOver(traced),
+  ]
+}
 
 function aboutOf({ intent, agent, device, from, to }: ReportOptions, { reader }: EvidencePlace): [string, string][] {
   const instant = (ms: number | undefined, otherwise: string): string =>
@@ -104,7 +116,7 @@ function leftOutOf(traced: Traced, limit: number): string[] {
     ...(othersLeftOut === 0
       ? []
       : [`Not in this report: ${othersLeftOut} earlier entries about no intent. Of them ${narrow}`]),
-    ...passedOver(traced).map((what) => `Not verified: ${what}`),
+    ...[...doubtfulOf(traced), ...passedOver(traced)].map((what) => `Not verified: ${what}`),
   ]
 }
 

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import type { ReadDocument, ReadEntry, ReadEvent, SignedLog } from '@writ/audit'
+import { NotVerified, type ReadDocument, type ReadEntry, type ReadEvent, type SignedLog } from '@writ/audit'
 import { Fault } from '@writ/contracts'
 import { writeFileDurably } from '@writ/durable'
 import { EXIT } from '../exit-codes.ts'
@@ -41,7 +41,7 @@ export async function auditShow(
 /** What is not proven has no proof to write. */
 async function writeFiles({ proof, entry, index }: ReadEntry, options: ShowOptions): Promise<readonly string[]> {
   if (options.proof !== undefined && proof === undefined)
-    throw new Fault('chain_broken', { message: `There is no proof that entry ${index} is in the log.` })
+    throw new NotVerified('chain_broken', { message: `There is no proof that entry ${index} is in the log.` })
   const wanted = [
     { path: options.proof, content: proof },
     { path: options.entry, content: entry },
