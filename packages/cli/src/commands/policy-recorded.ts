@@ -1,7 +1,7 @@
 import type { Evaluator } from '@writ/policy'
 import type { Command } from 'commander'
 import type { Context } from '../context.ts'
-import { wholeNumber } from '../options.ts'
+import { atLeastOne } from '../options.ts'
 import { type RecordedOptions, recordedDecisions } from '../policy/recorded-decisions.ts'
 import { type CandidatePolicy, type Replay, replay, turns } from '../policy/replay.ts'
 import { type Line, type Piece, styled } from '../terminal/style.ts'
@@ -16,7 +16,7 @@ const LIMIT = 10_000
 
 export function recorded(command: Command): Command {
   return command
-    .option('--limit <n>', 'the newest recorded decisions only, this many', wholeNumber, LIMIT)
+    .option('--limit <n>', 'the newest recorded decisions only, this many', atLeastOne, LIMIT)
     .option('--store <dir>', 'the store’s folder or a copy of it (default: the local plane’s)')
     .option(
       '--subject-keys <file>',
@@ -45,7 +45,7 @@ export async function replayIfReadable(
 
 export function linesOfReplay(found: Replayed): readonly Line[] {
   if ('unavailable' in found) return [`recorded  no decision was decided again: ${found.unavailable}`]
-  const { decisions, replayed, missing, unproven, changes } = found
+  const { decisions, replayed, missing, unproven, left_out, unverified, unreadable, changes } = found
   const summary = turns(changes).map(([turn, count]) => `${count} ${turn}`)
   return [
     changes.length === 0
@@ -62,6 +62,18 @@ export function linesOfReplay(found: Replayed): readonly Line[] {
     ...(unproven === 0
       ? []
       : [`          ${unproven} of ${decisions} not, since their documents do not give the input that was decided on`]),
+    ...(left_out === 0 ? [] : [`          ${left_out} older entries with other decisions left out: raise --limit`]),
+    ...(unverified === 0
+      ? []
+      : [
+          styled(
+            'yellow',
+            `          ${unverified} entries that tell of decisions do not verify, and nothing of them was taken: \`writ audit verify\` names them`,
+          ),
+        ]),
+    ...(unreadable === 0
+      ? []
+      : [`          ${unreadable} entries of the log are no audit messages, and were passed over`]),
     ...(changes.length === 0 ? [] : changeLines(found)),
   ]
 }

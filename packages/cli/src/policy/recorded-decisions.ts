@@ -1,7 +1,17 @@
 import { readEnrolment } from '@writ/agent-sdk'
-import { directoryReader, epochsHere, findEntries, openDocument, parseVkey, readSubjectKeysFile } from '@writ/audit'
-import { type Decision, decisionMessage, type EventDocument, Fault, isFault } from '@writ/contracts'
-import { openMessage } from '@writ/keys'
+import {
+  directoryReader,
+  EvidenceLog,
+  epochsHere,
+  findEntries,
+  type NoteVerifier,
+  openDocument,
+  type Pins,
+  parseVkey,
+  type ReadEntry,
+  readSubjectKeysFile,
+} from '@writ/audit'
+import { type AuditEvent, type Decision, decisionMessage, type EventDocument, Fault, isFault } from '@writ/contracts'
 import { connectStore, readSubjectKeys } from '@writ/plane'
 import { type Rebuilt, rebuildInput } from '@writ/policy/review'
 import { withAdvice } from '../advice.ts'
@@ -24,45 +34,117 @@ export interface RecordedDecision {
   readonly rebuilt: Rebuilt
 }
 
+/** What was found in the log. */
+export interface RecordedDecisions {
+  /** Oldest first. */
+  readonly decisions: readonly RecordedDecision[]
+  /** Older entries with other decisions that the limit left out; nobody has verified those. */
+  readonly leftOut: number
+  /** Entries that tell of decisions and do not verify, or are not for their source to say. Nothing of them is among `decisions`. */
+  readonly unverified: number
+  /** Entries that are no audit message. */
+  readonly unreadable: number
+}
+
 /**
- * The newest decisions in the log, oldest first, each with its input made again from the documents that it names. Nothing of the
- * log is verified here: `writ audit verify` does that. Memory grows with the decisions asked for, not with the log; the log is read
- * twice. Throws Fault `unavailable` where the log or the keys of its documents cannot be read.
+ * The newest decisions in the log, each with its input made again from the documents that it names. Only what policy-evaluator has signed and what
+ * an entry that verifies tells of it, is one; that no entry is missing is for `writ audit verify` to say. Memory grows with the decisions asked for,
+ * not with what entries hold; the log is read twice. Throws Fault `unavailable` where the log or the keys of its documents cannot be read.
  */
-export async function recordedDecisions(
-  context: Context,
-  options: RecordedOptions,
-): Promise<readonly RecordedDecision[]> {
+export async function recordedDecisions(context: Context, options: RecordedOptions): Promise<RecordedDecisions> {
   const place = await placeOf(context, options)
   const keys = await subjectKeys(context, options)
-  const logs = await logsIn(place)
-  const events = () => eventsIn(place, logs)
-  const decisions = new Map<string, Decision>()
-  for await (const { typ, digest, jws } of events()) {
-    if (typ !== decisionMessage.typ || jws === undefined || decisions.has(digest)) continue
-    const claims = decisionIn(jws)
-    if (claims === undefined) continue
-    decisions.set(digest, claims)
-    if (decisions.size > options.limit) decisions.delete(decisions.keys().next().value as string)
-  }
+  const told = await toldIn(place, await logsIn(place))
+  const { decisions, unverified, until } = await newestVerified(place, keys, told.places, options.limit)
   const wanted = new Set([...decisions.values()].flatMap(namedIn))
   const documents = new Map<string, string>()
-  for await (const document of events()) {
-    if (!wanted.has(document.digest) || documents.has(document.digest)) continue
-    const text = await opened(document, keys)
-    if (text !== undefined) documents.set(document.digest, text)
+  let leftOut = 0
+  for await (const { at, events } of entriesIn(place, told.logs)) {
+    const older = until !== undefined && !isBefore(until, at)
+    if (older && events.some((event) => decisionsOf(event).some(({ digest }) => !decisions.has(digest)))) leftOut++
+    for (const document of events.flatMap((event) => event.documents ?? [])) {
+      if (!wanted.has(document.digest) || documents.has(document.digest)) continue
+      const text = await opened(document, keys)
+      if (text !== undefined) documents.set(document.digest, text)
+    }
   }
-  return [...decisions].map(([digest, claims]) => ({
+  const found = [...decisions].map(([digest, claims]) => ({
     digest,
     claims,
     rebuilt: rebuildInput(claims, (name) => documents.get(name), place.region),
   }))
+  return { decisions: found.reverse(), leftOut, unverified: told.outOfRole + unverified, unreadable: told.unreadable }
+}
+
+interface At {
+  readonly log: string
+  readonly index: number
+}
+
+const isBefore = (a: At, b: At): boolean => a.log < b.log || (a.log === b.log && a.index < b.index)
+
+/** Whose word it is what was decided. */
+const DECIDERS: ReadonlySet<string> = new Set(['policy-evaluator', 'intent-gateway'])
+const roleIn = (source: string): string => source.split('/')[0] ?? ''
+
+const decisionsOf = ({ type, documents = [] }: AuditEvent): readonly EventDocument[] =>
+  type === 'policy.decided' ? documents.filter(({ typ }) => typ === decisionMessage.typ) : []
+
+/** Where the log tells of decisions, oldest first. Nothing is verified yet. */
+async function toldIn(place: Place, logs: readonly string[]) {
+  const places: At[] = []
+  const counts = { outOfRole: 0, unreadable: 0 }
+  for await (const { at, source, events } of entriesIn(place, logs, () => counts.unreadable++)) {
+    if (!events.some((event) => decisionsOf(event).length > 0)) continue
+    if (DECIDERS.has(roleIn(source))) places.push(at)
+    else counts.outOfRole++
+  }
+  return { logs, places, ...counts }
+}
+
+/** Reads back from the end until there are as many as are asked for. `until`: the oldest entry that was read. */
+async function newestVerified(
+  place: Place,
+  subjectKeys: ReadonlyMap<string, Uint8Array>,
+  places: readonly At[],
+  limit: number,
+): Promise<{ decisions: ReadonlyMap<string, Decision>; unverified: number; until?: At }> {
+  const decisions = new Map<string, Decision>()
+  let unverified = 0
+  let log: EvidenceLog | undefined
+  const { dir, vkeys, pins } = place
+  for (const at of places.toReversed()) {
+    if (log?.newest.origin !== at.log)
+      log = await EvidenceLog.open({ reader: directoryReader(dir), vkeys, pins, origin: at.log, subjectKeys })
+    const entry = await log.entry(at.index)
+    if (!isVerified(entry)) unverified++
+    else
+      for (const [digest, claims] of verifiedIn(entry).toReversed())
+        if (decisions.size < limit) decisions.set(digest, claims)
+    if (decisions.size >= limit) return { decisions, unverified, until: at }
+  }
+  return { decisions, unverified }
+}
+
+const isVerified = ({ doubts, message }: ReadEntry): boolean =>
+  doubts.length === 0 && message !== undefined && DECIDERS.has(roleIn(message.source))
+
+/** Decisions whose own signatures were verified with their entry. */
+function verifiedIn({ events }: ReadEntry): readonly (readonly [string, Decision])[] {
+  return events
+    .filter(({ event }) => event.type === 'policy.decided')
+    .flatMap(({ documents }) => documents)
+    .flatMap(({ typ, digest, claims }) =>
+      typ === decisionMessage.typ && claims !== undefined ? [[digest, claims as Decision] as const] : [],
+    )
 }
 
 interface Place {
   readonly dir: string
   /** Names of the logs' keys: a log's name, or what its epochs have in common. */
   readonly names: readonly string[]
+  readonly vkeys: readonly NoteVerifier[]
+  readonly pins: Pins
   readonly region: string
 }
 
@@ -73,8 +155,10 @@ async function placeOf({ local, enrolment }: Context, { store }: RecordedOptions
     throw withAdvice(fault, 'Name a copy of it with --store DIR, and keys of its documents with --subject-keys FILE.')
   }
   const { region, trust } = await readEnrolment(enrolment)
-  const names = trust.log_vkeys.map((vkey) => parseVkey(vkey).name)
-  return { dir, names: [...new Set(local === undefined ? names : [...names, local.log_origin])], region }
+  const { log_vkeys, ...pins } = trust
+  const vkeys = [...new Set([...log_vkeys, ...(local === undefined ? [] : [local.log_vkey])])].map(parseVkey)
+  const names = [...vkeys.map(({ name }) => name), ...(local === undefined ? [] : [local.log_origin])]
+  return { dir, names: [...new Set(names)], vkeys, pins, region }
 }
 
 async function subjectKeys(
@@ -103,21 +187,17 @@ async function logsIn({ dir, names }: Place): Promise<readonly string[]> {
   )
 }
 
-/** Documents of every event. */
-async function* eventsIn({ dir }: Place, logs: readonly string[]): AsyncGenerator<EventDocument> {
+/** Entries with events that bring documents, in the order of the logs. */
+async function* entriesIn(
+  { dir }: Place,
+  logs: readonly string[],
+  onUnreadable?: () => void,
+): AsyncGenerator<{ readonly at: At; readonly source: string; readonly events: readonly AuditEvent[] }> {
   const reader = directoryReader(dir)
+  const fits = ({ documents = [] }: AuditEvent) => documents.length > 0
   for (const log of logs)
-    for await (const { events } of findEntries(reader, log, ({ documents }) => (documents?.length ?? 0) > 0))
-      for (const { documents = [] } of events) yield* documents
-}
-
-function decisionIn(jws: string): Decision | undefined {
-  try {
-    return openMessage(decisionMessage, jws).claims
-  } catch (error) {
-    if (isFault(error)) return undefined
-    throw error
-  }
+    for await (const { index, source, events } of findEntries(reader, log, fits, onUnreadable))
+      yield { at: { log, index }, source, events }
 }
 
 function namedIn({ intent_digest, records, approvals, attestations, reports }: Decision): readonly string[] {

@@ -1,7 +1,7 @@
 import type { DecisionOutcome } from '@writ/contracts'
 import type { Evaluator, PolicyDecision } from '@writ/policy'
 import { differences, tryDecide } from '@writ/policy/review'
-import type { RecordedDecision } from './recorded-decisions.ts'
+import type { RecordedDecisions } from './recorded-decisions.ts'
 
 /** A recorded decision that another bundle would take otherwise. */
 export interface ReplayedChange {
@@ -30,6 +30,12 @@ export interface Replay {
   readonly missing: number
   /** Those whose documents make another input than the recorded one. */
   readonly unproven: number
+  /** Older entries with other decisions, which the limit left out. */
+  readonly left_out: number
+  /** Entries that tell of decisions and do not verify: nothing of them is among the decisions. */
+  readonly unverified: number
+  /** Entries of the log that are no audit message. */
+  readonly unreadable: number
   readonly changes: readonly ReplayedChange[]
 }
 
@@ -41,7 +47,7 @@ export interface CandidatePolicy {
 
 /** Decides recorded decisions again under another bundle: the same input but for `policy`, at the same instant. */
 export function replay(
-  recorded: readonly RecordedDecision[],
+  { decisions: recorded, leftOut, unverified, unreadable }: RecordedDecisions,
   evaluator: Pick<Evaluator, 'evaluate'>,
   { version, bundleSha256 }: CandidatePolicy,
 ): Replay {
@@ -75,7 +81,17 @@ export function replay(
     })
   }
   const { missing, unproven } = counts
-  return { decisions: recorded.length, replayed: recorded.length - missing - unproven, missing, unproven, changes }
+  const replayed = recorded.length - missing - unproven
+  return {
+    decisions: recorded.length,
+    replayed,
+    missing,
+    unproven,
+    left_out: leftOut,
+    unverified,
+    unreadable,
+    changes,
+  }
 }
 
 /** How often which outcome becomes which: `allow → deny`, the most frequent first. Same outcomes stand for other changes. */

@@ -33,8 +33,8 @@ export type Rebuilt =
   | { readonly state: 'other input' }
 
 /**
- * Makes the input of a recorded decision again from the messages and records that it names. No signature is verified here: that
- * the decision's `input_sha256` is the digest of the result proves that this is the input which its signer decided on.
+ * Makes the input of a recorded decision again from the messages and records that it names. No signature is verified here: of a decision that the
+ * caller has verified, its `input_sha256` shows that the result is the input which was decided on; of any other decision it shows nothing.
  */
 export function rebuildInput(decision: Decision, documentOf: DocumentOf, region: string): Rebuilt {
   const { intent_digest, records, approvals, attestations, reports } = decision
