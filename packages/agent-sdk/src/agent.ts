@@ -14,7 +14,7 @@ import {
   type Status,
   statusMessage,
 } from '@writ/contracts'
-import { digestOf, openMessage, signMessage } from '@writ/keys'
+import { digestOf, openMessage, readEnrolment, signMessage } from '@writ/keys'
 import { ask } from './ask.ts'
 import { type FinishedIntent, followIntent } from './follow-intent.ts'
 import { openSession, type Session, type SessionOptions } from './session.ts'
@@ -104,13 +104,22 @@ export interface Agent extends AsyncDisposable {
 }
 
 /**
- * Connects an agent with its enrolment package and its key. Throws Fault `unavailable` when a file or the bus cannot be had in time,
- * `malformed` when the package or the key is none.
+ * Connects an agent with its enrolment package and its key. Throws Fault `wrong_role` when the package is not an agent's, before anything is
+ * connected; `unavailable` when a file or the bus cannot be had in time, or the bus does not let this agent hear of its intents; `malformed` when
+ * the package or the key is none; the reason of `signal` when that aborts first. No connection is left after any of them.
  */
 export async function connectAgent(options: SessionOptions): Promise<Agent> {
+  const { kind, id, folder } = await readEnrolment(options.enrolment)
+  if (kind !== 'agent')
+    throw new Fault('wrong_role', { message: `This is for agents, and ${folder} is ${kind} ${id}’s.` })
   const session = await openSession(options)
   const feed = new StatusFeed(session)
-  await feed.open()
+  try {
+    await feed.open()
+  } catch (error) {
+    await session[Symbol.asyncDispose]()
+    throw error
+  }
   const close = async (): Promise<void> => {
     feed.close()
     await session[Symbol.asyncDispose]()

@@ -20,7 +20,7 @@ export interface SessionOptions {
 
 /** An enrolled identity that is connected: its key, its connection, and who it may believe. */
 export interface Session extends AsyncDisposable {
-  /** `agent`, `approver` or `operator`, as the enrolment package says. */
+  /** `agent`, `approver`, `operator` or `gateway`, as the enrolment package says. */
   readonly kind: string
   /** Its id: `iss` of what it signs. */
   readonly id: string
@@ -43,7 +43,7 @@ export interface Session extends AsyncDisposable {
 const CONNECT_WITHIN_MS = 10_000
 
 /**
- * Connects an enrolled agent, approver or operator. Throws Fault `unavailable` when the bus is not reached in time, with the last attempt's
+ * Connects an enrolled agent, approver, operator or gateway. Throws Fault `unavailable` when the bus is not reached in time, with the last attempt's
  * error as its cause, or a file of the package cannot be read; the reason of `signal` when that aborts first.
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
