@@ -3,24 +3,33 @@ import { appendFileSync } from 'node:fs'
 import { startGateway } from '@writ/gateway-sdk'
 
 const [dir, point] = process.argv.slice(2)
-const built = (file) => import(new URL(`../../packages/gateway-sdk/dist/${file}`, import.meta.url).href)
+const built = (/** @type {string} */ file) =>
+  import(new URL(`../../packages/gateway-sdk/dist/${file}`, import.meta.url).href)
 const { PlanJournal } = await built('journal/plan-journal.js')
 const { GatewayAudit } = await built('outcomes/gateway-audit.js')
 const { PlanIntake } = await built('plans/plan-intake.js')
 
 const die = () => process.kill(process.pid, 'SIGKILL')
-/** Dies before or after a method of the gateway's own, when its first argument is the one that is meant. */
+/**
+ * Dies before or after a method of the gateway's own, when its first argument is the one that is meant.
+ *
+ * @param {string} name
+ * @param {{ prototype: any }} owner
+ * @param {string} method
+ * @param {'before' | 'after'} when
+ * @param {(...args: any[]) => boolean} meant
+ */
 function at(name, { prototype }, method, when, meant = () => true) {
   if (name !== point) return
   const real = prototype[method]
-  prototype[method] = async function (...args) {
+  prototype[method] = async function (/** @type {any[]} */ ...args) {
     if (when === 'before' && meant(...args)) die()
     const result = await real.apply(this, args)
     if (when === 'after' && meant(...args)) die()
     return result
   }
 }
-const isEnd = ({ state }) => state !== 'started'
+const isEnd = (/** @type {{ state: string }} */ { state }) => state !== 'started'
 
 at('a plan was delivered and is not taken on', PlanJournal, 'takeOn', 'before')
 at('a plan was taken on and its redeem not written', PlanJournal, 'redeem', 'before')
@@ -34,7 +43,7 @@ at('an outcome was stored and that not written', PlanJournal, 'stored', 'before'
 at('that an outcome was stored was written and the plan not acknowledged', PlanJournal, 'stored', 'after', isEnd)
 if (point === 'a plan was acknowledged') {
   const { handle } = PlanIntake.prototype
-  PlanIntake.prototype.handle = async function (delivery) {
+  PlanIntake.prototype.handle = async function (/** @type {any} */ delivery) {
     return handle.call(this, {
       ...delivery,
       ack: async () => {

@@ -10,6 +10,7 @@ import { sealDocument } from '../documents/sealed-document.ts'
 import { clearDocument } from '../source/chain.ts'
 import { auditEvent, type NewEvent } from '../source/events.ts'
 import {
+  bareEvent,
   endorsement,
   filing,
   heartbeats,
@@ -198,7 +199,7 @@ describe('says of an entry that it is not verified', () => {
     const { kid } = keys.services['policy-evaluator']
     const made = await make({}, async ({ sources, intentDigest }) => {
       const revoke = await withdrawal(7, { command: 'revoke', scope: 'key', id: kid })
-      const lie = auditEvent('policy.decided', { intent_digest: intentDigest }, 'succeeded')
+      const lie = bareEvent('policy.decided', { intent_digest: intentDigest }, 'succeeded')
       const evaluator = sources['policy-evaluator'] as TestSource
       return [
         await (sources['intent-gateway'] as TestSource).message('revoked', START + 60, [revoke]),
@@ -233,7 +234,7 @@ describe('says of an entry that it is not verified', () => {
   test('nor does the time that it says: only who is believed says when', async () => {
     const made = await make({}, async ({ intentDigest }) => {
       const stranger = new TestSource('intent-gateway/i9/b9', keys.stranger)
-      const lie = [auditEvent('policy.decided', { intent_digest: intentDigest }, 'succeeded')]
+      const lie = [bareEvent('policy.decided', { intent_digest: intentDigest }, 'succeeded')]
       return [await stranger.message('lie', START - 86_400, lie)]
     })
     const accepted = made.messages.findIndex(({ name }) => name === 'intent')

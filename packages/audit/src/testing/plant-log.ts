@@ -8,6 +8,8 @@ import {
   cosignMessage,
   decisionMessage,
   type EventDocument,
+  type EventStatus,
+  type EventType,
   intentMessage,
   keyMessage,
   outcomeMessage,
@@ -131,6 +133,7 @@ export async function endorsement(
     kid?: string
     jwk?: Signer['jwk']
     instance?: string
+    boot?: string
     by?: Signer
     as?: ServiceRole
   } = {},
@@ -151,6 +154,13 @@ export async function endorsement(
   }
   return clearDocument(keyMessage.typ, await signMessage(by ?? keys.anchors[role], keyMessage, full))
 }
+
+/** An event that says less than its type must: what a source may lie, or leave out. */
+export const bareEvent: (type: EventType, fields: Partial<NewEvent>, status?: EventStatus) => NewEvent = auditEvent as (
+  type: EventType,
+  fields: Partial<NewEvent>,
+  status?: EventStatus,
+) => NewEvent
 
 export interface PlantOptions {
   /** Names of messages that are never made. */

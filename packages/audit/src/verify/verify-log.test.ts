@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { clearDocument } from '../source/chain.ts'
 import { auditEvent, type NewEvent } from '../source/events.ts'
 import {
+  bareEvent,
   endorsement,
   filing,
   heartbeats,
@@ -182,7 +183,7 @@ async function afterRevoke(
   await seal(dir, made.opening, [made.messages, [told, ...more], messages])
   return (await verify(over)).findings.map(({ verdict }) => verdict)
 }
-const decided = (intent: string) => [auditEvent('policy.decided', { intent_digest: intent }, 'denied')]
+const decided = (intent: string) => [bareEvent('policy.decided', { intent_digest: intent }, 'denied')]
 const from = (made: Awaited<ReturnType<typeof plant>>, name: string) => made.sources[name] as TestSource
 
 describe('a revoke that came before', { timeout: 30_000 }, () => {
@@ -209,7 +210,7 @@ describe('a revoke that came before', { timeout: 30_000 }, () => {
       const sealed = await from(made, 'intent-gateway').message('sealed', START + 60, [
         await withdrawal(8, { ...revokeKey, id: keys.services['token-issuer'].kid }, about),
       ])
-      const issued = [auditEvent('token.issued', { intent_digest: made.intentDigest })]
+      const issued = [bareEvent('token.issued', { intent_digest: made.intentDigest })]
       return [sealed, await from(made, 'token-issuer').message('late', START + 100, issued)]
     }
     const harmless = { ...revokeKey, id: keys.stranger.kid }
@@ -290,7 +291,7 @@ describe('a revoke that came before', { timeout: 30_000 }, () => {
       const lift = await withdrawal(8, { command: 'lift', lifts: 7 }, { iat: START + 80 })
       const sayer = from(made, 'intent-gateway')
       const told = await sayer.message('lift', START + 80, [lift])
-      const accepted = [auditEvent('intent.accepted', { intent_digest: made.intentDigest })]
+      const accepted = [bareEvent('intent.accepted', { intent_digest: made.intentDigest })]
       return [told, await sayer.message('late', START + 100, accepted)]
     }
     expect(await afterRevoke(own, lifts)).toEqual(['key_expired'])
