@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { cp, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { type Agent, ask, connectAgent, openSession } from '@writ/agent-sdk'
@@ -57,14 +57,18 @@ interface Ran {
   readonly text: string
 }
 
-async function policy(...args: string[]): Promise<Ran> {
+async function writ(args: readonly string[], more: object = {}): Promise<{ code: number; text: string }> {
   const texts = { out: '', err: '' }
-  const code = await runCli(['--home', local.home, ...args], {
+  const code = await runCli(args, {
     out: { write: (text) => (texts.out += text) },
     err: { write: (text) => (texts.err += text) },
-    env: process.env,
+    env: { ...process.env, ...more },
   })
-  const text = texts.out + texts.err
+  return { code, text: texts.out + texts.err }
+}
+
+async function policy(...args: string[]): Promise<Ran> {
+  const { code, text } = await writ(['--home', local.home, ...args])
   return { code, text, value: args.includes('--json') ? (JSON.parse(text) as Record<string, unknown>) : {} }
 }
 const json = (...args: string[]) => policy('--json', 'policy', ...args)
@@ -447,6 +451,44 @@ describe('what was compared is what is replaced', () => {
     const { text } = await policy('policy', 'publish', file('same.tar.gz'), '--dry-run')
     expect(text).toContain('not compared with the active bundle')
     expect(await json('publish', file('same.tar.gz'))).toMatchObject({ code: 0, value: { version: 6 } })
+  })
+
+  test('a bundle that does not pass its own tests is rolled back to only by force', async () => {
+    await publishBundle(local.stack.operator, wrong, 'wrong', 'Not with the command line.', 6)
+    expect(await json('publish', file('same.tar.gz'))).toMatchObject({ code: 0, value: { version: 8 } })
+    for (const which of [[], ['7']])
+      expect(await json('rollback', ...which)).toMatchObject({
+        code: 3,
+        value: { code: 'policy_denied', next: expect.stringContaining('--force') as string },
+      })
+    expect((await versions())[0]).toBe(8)
+    const forced = await json('rollback', '7', '--force')
+    expect(forced).toMatchObject({
+      code: 0,
+      value: {
+        version: 9,
+        as: 7,
+        problems: expect.arrayContaining(['golden/restart-allowed: deny; allow is expected.']) as string[],
+      },
+    })
+    expect(await json('rollback')).toMatchObject({ code: 0, value: { version: 10, as: 8, problems: [] } })
+  })
+
+  test('where nobody says where the log lies, publishing without a comparison has to be asked for', async () => {
+    const text = await readFile(join(local.home, 'local.json'), 'utf8')
+    const { operator } = JSON.parse(text) as { operator: { key_file: string } }
+    const config = join(local.home, 'config', 'writ')
+    await mkdir(config, { recursive: true, mode: 0o700 })
+    const contexts = { current: 'far', contexts: { far: { enrolment: dirname(operator.key_file) } } }
+    await writeFile(join(config, 'contexts.json'), JSON.stringify(contexts), { mode: 0o600 })
+    const far = (...args: string[]) => writ(['--json', 'policy', ...args], { XDG_CONFIG_HOME: dirname(config) })
+    const refused = await far('publish', file('lower.tar.gz'))
+    expect([refused.code, JSON.parse(refused.text)]).toMatchObject([
+      4,
+      { code: 'unavailable', next: expect.stringMatching(/--store.*--no-replay/) },
+    ])
+    expect((await versions())[0]).toBe(10)
+    expect((await far('publish', file('lower.tar.gz'), '--dry-run', '--no-replay')).code).toBe(0)
   })
 
   test('where nobody says what is active, or the log that lies here cannot be read, nothing goes on', async () => {

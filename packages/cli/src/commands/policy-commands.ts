@@ -87,8 +87,11 @@ function addPublish(policy: Command, act: Act): void {
       ),
     )
       .option('--dry-run', 'stop before anything is published')
-      .option('--no-replay', 'do not decide recorded decisions again')
-      .addHelpText('after', '\nPolicies that fail a test of their own, or bring none, are refused.')
+      .option('--no-replay', 'publish without deciding recorded decisions again')
+      .addHelpText(
+        'after',
+        '\nPolicies that fail a test of their own, or bring none, are refused. So is publishing where the log of the plane is not at hand: --store says where,\n--no-replay does without.',
+      )
       .action(
         act((invocation, path, options) =>
           publishPolicy(invocation, path as string | undefined, options as PublishOptions),
@@ -104,11 +107,13 @@ function addPublish(policy: Command, act: Act): void {
         .description('make the bundle of an earlier version active again, as a new version')
         .argument('[version]', 'which (default: the last one with another bundle)', wholeNumber),
       'Rolled back with the command line.',
-    ).action(
-      act((invocation, version, options) =>
-        rollBackPolicy(invocation, version as number | undefined, options as RollbackOptions),
+    )
+      .option('--force', 'also a bundle that does not meet its golden decisions today')
+      .action(
+        act((invocation, version, options) =>
+          rollBackPolicy(invocation, version as number | undefined, options as RollbackOptions),
+        ),
       ),
-    ),
     'writ policy rollback',
     'writ policy rollback 3 --reason "Presses stopped, change 4711"',
   )

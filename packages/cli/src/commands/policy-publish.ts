@@ -1,9 +1,10 @@
-import { isFault } from '@writ/contracts'
+import { Fault, isFault } from '@writ/contracts'
 import { withAdvice } from '../advice.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
 import { publishBundle } from '../operator/publish-bundle.ts'
 import { type InForce, policyInForce } from '../policy/active-policy.ts'
+import type { Replay } from '../policy/replay.ts'
 import { builtOf, openSource, type PolicySource } from '../policy/source.ts'
 import { untilActive } from '../policy/until-active.ts'
 import { type Line, styled } from '../terminal/style.ts'
@@ -39,8 +40,8 @@ export async function publishPolicy(
   const { bundle, evaluator, table, bytes } = builtOf(source)
   for (const line of linesOfComparison(inForce, table)) out.note(line)
   const candidate = { version: inForce.version + 1, bundleSha256: bundle.bundleSha256 }
-  const recorded: Replayed | undefined = options.replay
-    ? await replayIfReadable(context, options, evaluator, candidate)
+  const recorded = options.replay
+    ? wasReplayed(await replayIfReadable(context, options, evaluator, candidate))
     : undefined
   if (recorded !== undefined) for (const line of linesOfReplay(recorded)) out.note(line)
   const found = {
@@ -57,6 +58,13 @@ export async function publishPolicy(
     `published ${bundle.bundleSha256}, ${bytes.byteLength} bytes, revision ${bundle.revision}`,
     sentence(filed, deciding, inForce.policy !== undefined),
   ])
+}
+
+/** That recorded decisions cannot be decided again is no reason to publish without; who wants to says so. */
+function wasReplayed(found: Replayed): Replay {
+  if (!('unavailable' in found)) return found
+  const fault = new Fault('unavailable', { message: `No decision was decided again: ${found.unavailable}` })
+  throw withAdvice(fault, 'Name a copy of the log with --store DIR, or publish without comparing: --no-replay')
 }
 
 function refuse({ out }: Invocation, { problems, path }: PolicySource): void {
