@@ -74,14 +74,10 @@ async function decided(signer: Signer = keys.services['policy-evaluator'], at = 
     records: [],
     obligations: { ttl_s: 300, max_uses: 1, max_run_s: 900, stop_on_failure: false },
   })
-  return auditEvent('policy.decided', {
-    agent_id: 'a1',
-    intent: 'restart',
-    intent_id: 'i',
-    intent_digest: intentDigest,
-    policy: { version: 1, bundle_sha256: intentDigest },
-    documents: [clearDocument(decisionMessage.typ, decision)],
-  })
+  const about = { agent_id: 'a1', intent: 'restart', intent_id: 'i', intent_digest: intentDigest }
+  const policy = { version: 1, bundle_sha256: intentDigest }
+  const documents = [clearDocument(decisionMessage.typ, decision)]
+  return auditEvent('policy.decided', { ...about, policy, documents }, 'denied')
 }
 
 const source = (name: string) => planted.sources[name] as NonNullable<Plant['sources'][string]>
