@@ -7,10 +7,11 @@ import {
   type Session,
   type SessionOptions,
 } from '@writ/agent-sdk'
-import { type Enrolment, Fault } from '@writ/contracts'
+import { type Enrolment, Fault, isFault } from '@writ/contracts'
 import { openPlane, type Plane } from '@writ/plane'
 import { withAdvice } from './advice.ts'
 import type { Chosen } from './contexts/choose-context.ts'
+import { assertSamePlane, type PlanePins, pinsOfLocal, pinsOfPackage } from './contexts/same-plane.ts'
 import { type LocalFile, readLocalFile } from './local-file.ts'
 import { type CosignedSession, readCosigner } from './operator/cosigners.ts'
 
@@ -28,13 +29,18 @@ export interface Context {
   readonly services: Readonly<Record<string, string>>
 }
 
-/** Reads what the chosen context stands for. */
+/** Reads what the chosen context stands for. Throws Fault `malformed` where its enrolment is of another plane than its folder. */
 export async function contextOf({ name, home, enrolment, services }: Chosen): Promise<Context> {
   const local = home === undefined ? undefined : await readLocalFile(home)
   const own = local === undefined ? {} : healthOf(local)
   const keyFile = local?.operator.key_file
   const folder = enrolment ?? (keyFile === undefined ? undefined : dirname(keyFile))
   if (folder === undefined) throw new Fault('internal', { message: 'A context has neither plane nor enrolment.' })
+  if (local !== undefined) {
+    const pins = await pinsIn(folder)
+    const what = `The enrolment in ${folder} and the plane in ${home}, both of the context ${name}`
+    if (pins !== undefined) assertSamePlane(what, pins, pinsOfLocal(local))
+  }
   return {
     name,
     enrolment: folder,
@@ -43,6 +49,26 @@ export async function contextOf({ name, home, enrolment, services }: Chosen): Pr
     ...(local !== undefined && { local }),
     services: { ...own, ...services },
   }
+}
+
+/** Undefined where the package cannot be read: whoever needs it says why. */
+async function pinsIn(folder: string): Promise<PlanePins | undefined> {
+  try {
+    return pinsOfPackage(await readEnrolment(folder))
+  } catch (error) {
+    if (isFault(error)) return undefined
+    throw error
+  }
+}
+
+/** Throws Fault `malformed` where an enrolment package is of another plane than the context. */
+export async function assertOfContext({ name, local, enrolment }: Context, folder: string): Promise<void> {
+  const pins = local === undefined ? pinsOfPackage(await readEnrolment(enrolment)) : pinsOfLocal(local)
+  assertSamePlane(
+    `The enrolment in ${folder} and the context ${name}`,
+    pinsOfPackage(await readEnrolment(folder)),
+    pins,
+  )
 }
 
 function healthOf({ services }: LocalFile): Readonly<Record<string, string>> {
@@ -65,7 +91,7 @@ export async function planeOf(context: Context): Promise<Plane> {
 
 /**
  * Connected as the operator of the context, or of another enrolment package; `cosign` names those of operators who sign commands too. The
- * caller disposes of it. Throws Fault `wrong_role` where a package is not an operator's.
+ * caller disposes of it. Throws Fault `wrong_role` where a package is not an operator's, `malformed` where it is of another plane.
  */
 export async function operatorSession(
   context: Context,
@@ -79,6 +105,7 @@ export async function operatorSession(
     const fault = new Fault('wrong_role', { message: `This is for operators, and ${folder} is ${kind} ${id}’s.` })
     throw withAdvice(fault, 'Name an operator’s package with --as DIR, or another context with --context NAME.')
   }
+  if (enrolment !== undefined) await assertOfContext(context, enrolment)
   const keyFile = enrolment === undefined ? context.keyFile : undefined
   return { ...(await connectSession(folder, keyFile)), cosigners }
 }

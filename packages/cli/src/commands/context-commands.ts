@@ -47,6 +47,7 @@ interface AddOptions {
   readonly enrolment: string
   readonly local?: string
   readonly health?: string[]
+  readonly force?: boolean
 }
 
 function addAdd(group: Command, act: Act): void {
@@ -63,6 +64,7 @@ function addAdd(group: Command, act: Act): void {
       'health addresses of services, as token-issuer=http://10.0.0.7:9090, comma separated',
       list,
     )
+    .option('--force', 'replace a context of this name')
     .action(act((invocation, name, options) => addCommand(invocation, String(name), options as AddOptions)))
   examples(
     command,
@@ -76,12 +78,13 @@ function addAdd(group: Command, act: Act): void {
 }
 
 async function addCommand({ out, env }: Invocation, name: string, options: AddOptions): Promise<void> {
-  const { enrolment, local, health } = options
-  const added = await addContext(contextsFile(env), name, {
+  const { enrolment, local, health, force } = options
+  const given = {
     enrolment,
     ...(local !== undefined && { home: local }),
     ...(health !== undefined && { services: servicesOf(health) }),
-  })
+  }
+  const added = await addContext(contextsFile(env), name, given, force === true)
   out.result({ ok: true, ...added }, [
     `context ${name}: ${added.kind} ${added.id} of ${added.region}`,
     `  writ context use ${name}`,

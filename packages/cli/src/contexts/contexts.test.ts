@@ -1,8 +1,14 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { randomUUID } from 'node:crypto'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { Fault } from '@writ/contracts'
 import { generateJwk, publicJwk } from '@writ/keys'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Context } from '../context.ts'
+import { runDoctor } from '../doctor/run-doctor.ts'
+import { agentPackage } from '../intents/agent-package.ts'
+import { readLocalFile } from '../local-file.ts'
 import { runCli } from '../program.ts'
 import { chooseContext } from './choose-context.ts'
 import { contextsFile, readContexts } from './contexts-file.ts'
@@ -18,14 +24,49 @@ beforeEach(async () => {
 })
 afterEach(() => rm(dir, { recursive: true, force: true }))
 
-async function enrolment(kind: string, id: string): Promise<string> {
+const anyKey = () => publicJwk(generateJwk('ES256'))
+
+/** Pins of one plane. */
+interface Pinned {
+  readonly region: string
+  readonly operators: object
+  readonly anchors: object
+  readonly vkey: string
+}
+const pinned = (): Pinned => ({
+  region: 'r-1',
+  operators: { root: anyKey() },
+  anchors: { 'audit-sink': anyKey() },
+  vkey: `log.example/r-1+${randomUUID()}`,
+})
+
+async function enrolment(kind: string, id: string, of: Pinned = pinned()): Promise<string> {
   const folder = join(dir, `${kind}-${id}`)
   await mkdir(folder, { mode: 0o700 })
-  const key = publicJwk(generateJwk('ES256'))
-  const trust = { operators: { root: key }, anchors: {}, log_vkeys: [], two_person: [] }
-  const content = { kind, id, nats_url: 'nats://127.0.0.1:1', credentials_file: 'nats.creds', region: 'r-1', trust }
+  const { region, operators, anchors, vkey } = of
+  const trust = { operators, anchors, log_vkeys: [vkey], two_person: [] }
+  const content = { kind, id, nats_url: 'nats://127.0.0.1:1', credentials_file: 'nats.creds', region, trust }
   await writeFile(join(folder, 'enrolment.json'), JSON.stringify(content), { mode: 0o600 })
   return folder
+}
+
+/** The folder that `npm start` makes, as far as commands read it. */
+async function plane({ region, operators, anchors, vkey }: Pinned): Promise<string> {
+  const home = await mkdtemp(join(dir, 'plane-'))
+  const content = {
+    nats_url: 'nats://127.0.0.1:1',
+    redis_url: 'redis://127.0.0.1:1',
+    region,
+    trust: { operators, anchors },
+    store_dir: join(home, 'store'),
+    log_origin: 'log.example/r-1',
+    log_vkey: vkey,
+    operator: { id: 'root', key_file: join(home, 'root/key.jwk'), credentials_file: join(home, 'root/nats.creds') },
+    provisioning: { dir: home },
+    services: {},
+  }
+  await writeFile(join(home, 'local.json'), JSON.stringify(content), { mode: 0o600 })
+  return home
 }
 
 async function writ(...args: string[]): Promise<{ code: number; out: string; err: string }> {
@@ -146,5 +187,91 @@ describe('which context a command works in', () => {
       { name: 'mine', current: false, problem: expect.stringContaining('cannot be read') },
       { name: 'other', current: true, kind: 'operator', id: 'dora' },
     ])
+  })
+})
+
+describe('a context is of one plane', () => {
+  const one = pinned()
+  const others: readonly (readonly [string, Pinned])[] = [
+    ['region', { ...one, region: 'r-2' }],
+    ['operators', { ...one, operators: { root: anyKey() } }],
+    ['anchors', { ...one, anchors: { 'audit-sink': anyKey() } }],
+    ['log_vkeys', { ...one, vkey: 'log.example/r-1+other' }],
+  ]
+
+  test.each(others)('an enrolment that pins another %s than the plane’s folder is not added', async (part, other) => {
+    const add = ['context', 'add', 'mixed', '--enrolment', await enrolment('operator', 'root', one), '--local']
+    const { code, err } = await writ(...add, await plane(other))
+    expect([code, err]).toEqual([3, expect.stringContaining(part)])
+    expect(await readContexts(file)).toEqual({ contexts: {} })
+    expect((await writ(...add, await plane(one))).code).toBe(0)
+  })
+
+  test.each(others)('nothing is done in one whose plane came to have another %s', async (part, other) => {
+    const home = await plane(one)
+    await writ('context', 'add', 'mine', '--enrolment', await enrolment('operator', 'root', one), '--local', home)
+    await cp(join(await plane(other), 'local.json'), join(home, 'local.json'))
+    for (const command of [
+      ['status', '--fast'],
+      ['agent', 'list'],
+      ['credentials', 'revoke', 'agent', 'a'],
+    ]) {
+      const { code, err } = await writ('--context', 'mine', ...command)
+      expect([code, err]).toEqual([3, expect.stringContaining(part)])
+    }
+  })
+
+  test('nor as an operator of another plane', async () => {
+    const home = await plane(one)
+    await writ('context', 'add', 'mine', '--enrolment', await enrolment('operator', 'root', one), '--local', home)
+    await writ('context', 'add', 'far', '--enrolment', await enrolment('operator', 'far', one))
+    for (const [, other] of others) {
+      const as = await enrolment('operator', randomUUID(), other)
+      for (const where of [
+        ['--context', 'mine'],
+        ['--context', 'far'],
+        ['--home', home],
+      ]) {
+        const { code, err } = await writ(...where, 'revoke', 'agent', 'a', '--as', as, '--reason', 'x')
+        expect([code, err]).toEqual([3, expect.stringContaining('another plane')])
+      }
+    }
+  })
+
+  test('nor as an agent of another plane, and a bare name is no folder unless it is a package', async () => {
+    const mine = await enrolment('operator', 'root', one)
+    const context: Context = { name: 'mine', enrolment: mine, services: {} }
+    const of = (agent: string) => agentPackage(async () => context, agent)
+    const own = await enrolment('agent', 'own', one)
+    expect(await of(own)).toBe(own)
+    for (const [, other] of others)
+      await expect(of(await enrolment('agent', randomUUID(), other))).rejects.toMatchObject({ code: 'malformed' })
+    // A folder of this name is there, and no package.
+    await expect(of('packages')).rejects.toMatchObject({ code: 'unknown_agent' })
+    const nowhere = () => Promise.reject(new Fault('unavailable', { message: 'No plane is here.' }))
+    expect(await agentPackage(nowhere, own)).toBe(own)
+    const wrong = () => Promise.reject(new Fault('malformed', { message: 'Two planes.' }))
+    await expect(agentPackage(wrong, own)).rejects.toMatchObject({ code: 'malformed' })
+  })
+
+  test('doctor compares pins whatever addresses say', async () => {
+    const home = await plane({ ...one, anchors: { 'audit-sink': anyKey() } })
+    const local = { ...(await readLocalFile(home)), nats_url: 'nats://elsewhere:4222' }
+    const context: Context = { name: 'mine', enrolment: await enrolment('agent', 'a', one), home, local, services: {} }
+    const found = []
+    for await (const finding of runDoctor({ env, nodeVersion: '24.0.0', context })) found.push(finding)
+    expect(found.filter(({ check }) => check === 'pins')).toMatchObject([
+      { grade: 'fail', found: expect.stringContaining('anchors') },
+    ])
+  })
+
+  test('a name that is taken is given to another enrolment only by force', async () => {
+    const [first, second] = [await enrolment('operator', 'root'), await enrolment('operator', 'dora')]
+    expect((await writ('context', 'add', 'mine', '--enrolment', first)).code).toBe(0)
+    const { code, err } = await writ('context', 'add', 'mine', '--enrolment', second)
+    expect([code, err]).toEqual([3, expect.stringContaining('--force')])
+    expect((await readContexts(file)).contexts['mine']).toEqual({ enrolment: first })
+    expect((await writ('context', 'add', 'mine', '--enrolment', second, '--force')).code).toBe(0)
+    expect(await readContexts(file)).toEqual({ contexts: { mine: { enrolment: second } }, current: 'mine' })
   })
 })

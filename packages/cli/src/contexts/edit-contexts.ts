@@ -12,6 +12,7 @@ import {
   type StoredContext,
   writeContexts,
 } from './contexts-file.ts'
+import { assertSamePlane, pinsOfLocal, pinsOfPackage } from './same-plane.ts'
 
 export interface AddedContext extends StoredContext {
   readonly name: string
@@ -22,27 +23,37 @@ export interface AddedContext extends StoredContext {
 
 /**
  * Gives an enrolment a name. Both folders are read first: what does not hold together is refused. Keys and credentials stay where they are. The
- * first context is the one in use. Throws Fault `malformed` for a name that cannot be one, or a plane of another region.
+ * first context is the one in use. Throws Fault `malformed` for a name that cannot be one or, without `force`, is taken, and for the folder of
+ * another plane than the enrolment's.
  */
-export async function addContext(file: string, name: string, given: StoredContext): Promise<AddedContext> {
+export async function addContext(
+  file: string,
+  name: string,
+  given: StoredContext,
+  force: boolean = false,
+): Promise<AddedContext> {
   if (!CONTEXT_NAME.test(name) || name === LOCAL_CONTEXT)
     throw new Fault('malformed', {
       message: `A context’s name is 1 to 64 letters, digits, ., - and _, and not ${LOCAL_CONTEXT}.`,
     })
   const enrolment = resolve(given.enrolment)
-  const { kind, id, region } = await readEnrolment(enrolment)
+  const found = await readEnrolment(enrolment)
+  const { kind, id, region } = found
   const home = given.home === undefined ? undefined : resolve(given.home)
   const local = home === undefined ? undefined : await readLocalFile(home)
-  if (local !== undefined && local.region !== region)
-    throw new Fault('malformed', {
-      message: `The enrolment is of ${region}, and the plane in ${home} of ${local.region}.`,
-    })
+  if (local !== undefined)
+    assertSamePlane(`The enrolment in ${enrolment} and the plane in ${home}`, pinsOfPackage(found), pinsOfLocal(local))
   const stored = {
     enrolment,
     ...(home !== undefined && { home }),
     ...(given.services !== undefined && { services: given.services }),
   }
   const { contexts, current } = await readContexts(file)
+  if (Object.hasOwn(contexts, name) && !force)
+    throw withAdvice(
+      new Fault('malformed', { message: `There is a context ${name} already.` }),
+      `\`writ context show ${name}\` says what it stands for; --force replaces it.`,
+    )
   const first = Object.keys(contexts).length === 0 && !hasLocalPlane()
   await writeContexts(file, {
     contexts: { ...contexts, [name]: stored },

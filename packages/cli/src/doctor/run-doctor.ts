@@ -68,11 +68,13 @@ async function* checkPlane(
   if (enrolment === undefined) return
   const local = context?.local
   let refused = findings.some(({ check, grade }) => check === 'login' && grade === 'fail')
-  if (local !== undefined && local.nats_url === enrolment.nats_url) {
-    const withdrawn = await checkWithdrawn(local.provisioning.dir, enrolment)
+  if (local !== undefined) {
+    const pins = comparePins(enrolment.trust, trustOf(local, enrolment.trust))
+    yield pins
+    // What another plane has withdrawn says nothing about this login.
+    const withdrawn = pins.grade === 'ok' ? await checkWithdrawn(local.provisioning.dir, enrolment) : []
     yield* withdrawn
     refused ||= withdrawn.length > 0
-    yield comparePins(enrolment.trust, trustOf(local, enrolment.trust))
   }
   let reached = false
   for (const url of enrolment.nats_url.split(',')) {
