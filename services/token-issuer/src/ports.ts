@@ -9,8 +9,8 @@ export interface Uses {
 }
 
 export interface AuditLog {
-  /** Resolves when the events are durable. Throws Fault `unavailable`: whoever lets an effect wait for it must not proceed. */
-  record(events: readonly NewEvent[], timeoutMs: number): Promise<void>
+  /** Resolves when the events are durable, however late that is. Throws Fault `unavailable` when they are not taken. */
+  record(events: readonly NewEvent[]): Promise<void>
   /** Resolves when the events are on this process's disk; they are durable later. Throws Fault `unavailable` when they are not. */
   keep(events: readonly NewEvent[]): Promise<void>
 }

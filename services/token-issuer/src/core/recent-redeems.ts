@@ -10,6 +10,7 @@ export class RecentRedeems {
   readonly #digestByJti = new Map<string, string>()
   readonly #refusals = new Map<string, Reason>()
   readonly #recorded: RecentSet
+  readonly #recording = new Map<string, Promise<void>>()
 
   constructor(entriesMax: number) {
     this.#entriesMax = entriesMax
@@ -34,13 +35,19 @@ export class RecentRedeems {
     if (reason.code !== 'unavailable' && reason.code !== 'internal') this.#keep(this.#refusals, digest, reason)
   }
 
-  isRecorded(digest: string): boolean {
-    return this.#recorded.has(digest)
-  }
-
-  /** The audit record of this redemption is durable. */
-  recorded(digest: string): void {
-    this.#recorded.add(digest)
+  /**
+   * Resolves when the audit record of this redemption is durable. One that somebody no longer waits for is still on its way: a
+   * repetition waits for that one, and makes none beside it.
+   */
+  async record(digest: string, record: () => Promise<void>): Promise<void> {
+    if (this.#recorded.has(digest)) return
+    const running = this.#recording.get(digest)
+    if (running !== undefined) return await running
+    const made = record()
+      .then(() => this.#recorded.add(digest))
+      .finally(() => this.#recording.delete(digest))
+    this.#recording.set(digest, made)
+    await made
   }
 
   #keep<T>(map: Map<string, T>, key: string, value: T): void {

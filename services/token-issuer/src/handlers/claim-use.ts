@@ -120,12 +120,19 @@ async function firstClaim(deps: ClaimUseDeps, signed: SignedRedeem, found: Found
 
 /** G4: durable before the answer. A repetition within this process is not recorded twice. */
 async function recorded(deps: ClaimUseDeps, signed: SignedRedeem, granted: Granted): Promise<Granted> {
-  const { digest } = signed.jws
-  if (!deps.recent.isRecorded(digest)) {
-    await deps.audit.record([redeemedEvent(signed, granted)], deps.auditTimeoutMs)
-    deps.recent.recorded(digest)
-  }
+  const durable = deps.recent.record(signed.jws.digest, () => deps.audit.record([redeemedEvent(signed, granted)]))
+  await durableWithin(deps.auditTimeoutMs, durable)
   return granted
+}
+
+/** The record goes on when nobody waits for it any more. */
+async function durableWithin(timeoutMs: number, durable: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    const message = `The audit record was not durable within ${timeoutMs} ms.`
+    timer = setTimeout(() => reject(new Fault('unavailable', { message })), timeoutMs)
+  })
+  await Promise.race([durable, late]).finally(() => clearTimeout(timer))
 }
 
 function redeemedEvent({ jws, claims }: SignedRedeem, { use, token }: Granted): NewEvent {

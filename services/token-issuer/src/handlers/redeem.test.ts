@@ -81,6 +81,20 @@ describe('G4: recorded before it is answered', () => {
     expect(issuer.audit.count('token.redeemed')).toBe(1)
   })
 
+  test('a record that comes late is waited for by the same bytes, and not made twice', async () => {
+    const body = await redeemOf(plant, held)
+    const late = createIssuer(plant, { uses })
+    let written = () => {}
+    late.audit.disk = new Promise((resolve) => {
+      written = resolve
+    })
+    expect(await late.redeemed(body)).toBe('unavailable')
+    expect(await late.redeemed(body)).toBe('unavailable')
+    written()
+    expect(await late.redeemed(body)).toBe('ok')
+    expect(late.audit.count('token.redeemed')).toBe(1)
+  })
+
   test('another process completes what one left between claim and record', async () => {
     const body = await redeemOf(plant, held)
     issuer.audit.down = true
