@@ -105,7 +105,8 @@ export async function operatorSession(
     const fault = new Fault('wrong_role', { message: `This is for operators, and ${folder} is ${kind} ${id}’s.` })
     throw withAdvice(fault, 'Name an operator’s package with --as DIR, or another context with --context NAME.')
   }
-  if (enrolment !== undefined) await assertOfContext(context, enrolment)
+  for (const other of [...(enrolment === undefined ? [] : [enrolment]), ...cosign])
+    await assertOfContext(context, other)
   const keyFile = enrolment === undefined ? context.keyFile : undefined
   return { ...(await connectSession(folder, keyFile)), cosigners }
 }

@@ -4,7 +4,7 @@ import { Fault, type IdentityKind, PARTY_KINDS, SERVICE_ROLES } from '@writ/cont
 import { writeFileDurably } from '@writ/durable'
 import { Argument, type Command } from 'commander'
 import { withAdvice } from '../advice.ts'
-import { identityFolder, planeOf } from '../context.ts'
+import { assertOfContext, identityFolder, planeOf } from '../context.ts'
 import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { renewCredentials, withdrawCredentials } from '../operator/withdraw-credentials.ts'
@@ -64,8 +64,9 @@ async function renewCommand(
   named: string | undefined,
 ): Promise<void> {
   const context = await invocation.context()
-  const plane = await planeOf(context)
   const folder = resolve(named ?? identityFolder(context, kind, id))
+  await assertOfContext(context, folder)
+  const plane = await planeOf(context)
   const enrolment = await readEnrolment(folder)
   if (enrolment.kind !== kind || enrolment.id !== id)
     throw new Fault('malformed', { message: `${folder} belongs to ${enrolment.kind} ${enrolment.id}.` })

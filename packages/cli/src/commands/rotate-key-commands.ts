@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Fault } from '@writ/contracts'
 import type { Command } from 'commander'
-import { type Context, identityFolder } from '../context.ts'
+import { assertOfContext, type Context, identityFolder } from '../context.ts'
 import { examples } from '../help.ts'
 import type { EnrolledKind } from '../identities/kinds.ts'
 import {
@@ -83,6 +83,7 @@ async function run(
   if (key !== undefined) return addKey(session, rotation, await readPublicKey(key))
   if (drop !== undefined) return dropKey(session, rotation, drop)
   const folder = resolve(named ?? identityFolder(context, rotation.kind, rotation.id))
+  await assertOfContext(context, folder)
   if (finish === true) return finishRotation(session, rotation, folder)
   return atOnce === true ? rotateAtOnce(session, rotation, folder) : beginRotation(session, rotation, folder)
 }

@@ -3,7 +3,7 @@ import { chmod, cp, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:f
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { Fault } from '@writ/contracts'
-import { generateJwk, publicJwk } from '@writ/keys'
+import { generateJwk, publicJwk, writeKeyFile } from '@writ/keys'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Context } from '../context.ts'
 import { runDoctor } from '../doctor/run-doctor.ts'
@@ -235,6 +235,20 @@ describe('a context is of one plane', () => {
         const { code, err } = await writ(...where, 'revoke', 'agent', 'a', '--as', as, '--reason', 'x')
         expect([code, err]).toEqual([3, expect.stringContaining('another plane')])
       }
+    }
+  })
+
+  test('nor with a package or a second signature of another plane', async () => {
+    const home = await plane(one)
+    const [own, far] = [await enrolment('agent', 'a', pinned()), await enrolment('operator', 'far', pinned())]
+    await writeKeyFile(join(far, 'key.jwk'), generateJwk('ES256'))
+    const root = await enrolment('operator', 'root', one)
+    for (const command of [
+      ['credentials', 'renew', 'agent', 'a', '--package', own],
+      ['policy', 'rollback', '--as', root, '--cosign', far],
+    ]) {
+      const { code, err } = await writ('--home', home, ...command)
+      expect([code, err]).toEqual([3, expect.stringContaining('another plane')])
     }
   })
 
