@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { intentMessage } from '@writ/contracts'
-import { generateJwk, signerOf, signJws } from '@writ/keys'
+import { generateJwk, sha256, signerOf, signJws } from '@writ/keys'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { blobKey } from '../log/log-keys.ts'
 import { clearDocument } from '../source/chain.ts'
 import { auditEvent, type NewEvent } from '../source/events.ts'
 import {
@@ -677,5 +678,19 @@ describe('a log that goes on from another', () => {
     const verdicts = (await verify()).findings.map(({ verdict }) => verdict)
     expect(verdicts).toContain('history_missing')
     expect(verdicts).not.toContain('source_gap')
+  })
+
+  test('says so when its list of chains is none', async () => {
+    const made = await plant()
+    const list = Buffer.from('{"gateway/g1/b1":null}')
+    const opening = async (detail: object) => {
+      const event = auditEvent('log.opened', { detail: { ...detail, heads: { sha256: sha256(list) } } as never })
+      return (await (made.sources['audit-sink'] as TestSource).message('opened', START, [event])).body
+    }
+    await seal(dir, opening, [made.messages])
+    const blob = join(dir, blobKey(ORIGIN, sha256(list)))
+    await mkdir(dirname(blob), { recursive: true })
+    await writeFile(blob, list)
+    expect((await verify()).findings.map(({ verdict }) => verdict)).toContain('message_malformed')
   })
 })

@@ -1,5 +1,5 @@
-import { Fault } from '@writ/contracts'
-import { sha256 } from '@writ/keys'
+import { Fault, type JsonObject } from '@writ/contracts'
+import { parseIJson, sha256 } from '@writ/keys'
 import { parseOrigin } from '../core/epoch.ts'
 import { verifiersFor } from '../core/log-verifier.ts'
 import { formatVkey, type NoteVerifier } from '../core/note.ts'
@@ -183,8 +183,26 @@ async function readHeads(
   if (sha256(bytes) !== digest)
     return findings.add('blob_altered', { ...where, object }, 'The list of chains that go on was altered.')
   if (judge === undefined) return
-  const heads = JSON.parse(Buffer.from(bytes).toString()) as Readonly<Record<string, { seq: number; digest: string }>>
-  for (const [source, head] of Object.entries(heads)) judge.chains.begins(source, head.seq, head.digest)
+  const heads = headsIn(bytes)
+  if (heads === undefined)
+    return findings.add('message_malformed', { ...where, object }, 'The list of chains that go on is no such list.')
+  for (const [source, { seq, digest }] of heads) judge.chains.begins(source, seq, digest)
+}
+
+/** Where each chain was, by its source; undefined where the bytes do not say so. */
+function headsIn(bytes: Uint8Array): readonly (readonly [string, { seq: number; digest: string }])[] | undefined {
+  let listed: JsonObject
+  try {
+    listed = parseIJson(bytes)
+  } catch {
+    return undefined
+  }
+  const heads = Object.entries(listed).flatMap(([source, head]) => {
+    const { seq, digest } = Object(head) as Readonly<Record<string, unknown>>
+    const known = typeof seq === 'number' && Number.isSafeInteger(seq) && typeof digest === 'string'
+    return known ? [[source, { seq, digest }] as const] : []
+  })
+  return heads.length === Object.keys(listed).length ? heads : undefined
 }
 
 function result(
