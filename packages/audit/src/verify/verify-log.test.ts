@@ -684,7 +684,9 @@ describe('a log that goes on from another', () => {
     const made = await plant()
     const list = Buffer.from('{"gateway/g1/b1":null}')
     const opening = async (detail: object) => {
-      const event = auditEvent('log.opened', { detail: { ...detail, heads: { sha256: sha256(list) } } as never })
+      const event = auditEvent('log.opened', {
+        detail: { ...detail, predecessor: {}, heads: { sha256: sha256(list) } } as never,
+      })
       return (await (made.sources['audit-sink'] as TestSource).message('opened', START, [event])).body
     }
     await seal(dir, opening, [made.messages])
