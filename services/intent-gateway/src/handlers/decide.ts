@@ -5,7 +5,14 @@ import { caughtUp, noteSpan } from '@writ/service-kit'
 import type { DecisionFile, DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
-import { approvalKey, type LiveRecord, type NumberedDecision, stateKey } from '../core/intent-record.ts'
+import {
+  approvalKey,
+  isDone,
+  isFinal,
+  type LiveRecord,
+  type NumberedDecision,
+  stateKey,
+} from '../core/intent-record.ts'
 import { stepsOf } from '../core/routes.ts'
 import { touchedByRecord } from '../core/touched.ts'
 import { attested, decided, ended, waitsForApproval, waitsForAttestation } from '../core/transitions.ts'
@@ -121,7 +128,19 @@ async function decideOnce(deps: DecideDeps, now: Case): Promise<Round> {
   deps.meter.passed(now.key, 'decide')
   noteSpan({ 'writ.outcome': decision.outcome })
   deps.beside(deps.evidence.decided(record, file, decision))
-  return follow(deps, after, stored, decision)
+  try {
+    return await follow(deps, after, stored, decision)
+  } finally {
+    // The first is everybody's; of a later one another replica may know nothing.
+    if (stored.n > 1) await forgetIfEnded(deps, now.key)
+  }
+}
+
+/** The intent may have ended, and been settled, by a decision of another replica before this one was stored. */
+async function forgetIfEnded({ records, files }: DecideDeps, key: string): Promise<void> {
+  const latest = await records.read(key)
+  if (latest === undefined || !isFinal(latest.state)) return
+  await files.forgetAfter(key, isDone(latest) ? 0 : latest.decisions.count)
 }
 
 async function follow(deps: DecideDeps, now: Case, stored: NumberedFile, decision: Decision): Promise<Round> {

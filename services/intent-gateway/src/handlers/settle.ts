@@ -38,7 +38,7 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
     await rememberAnswers(deps, approvals)
     const numbers = Array.from({ length: record.decisions.count }, (_, index) => index + 1)
     await Promise.all(numbers.map((n) => deps.files.forget(key, n)))
-    if (record.plans.length === 0) await deps.files.forgetAfter(key, record.decisions.count)
+    await deps.files.forgetAfter(key, record.decisions.count)
     await deps.records.settle(record)
     for (const { plan_digest } of record.plans) deps.made.delete(plan_digest)
     deps.outcomes.forgetLater(record, deps.reportLate)
