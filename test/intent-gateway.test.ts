@@ -2,7 +2,7 @@ import { verifyPlan } from '@writ/authority'
 import { closeRpc, decideRpc, intentMessage, issueRpc, outcomeMessage, reportMessage } from '@writ/contracts'
 import { digestOf, openMessage, signMessage } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { approvalKey, stateKey } from '../services/intent-gateway/src/core/intent-record.ts'
+import { approvalKey, decisionKey, stateKey } from '../services/intent-gateway/src/core/intent-record.ts'
 import { at, BrokerStage, until } from './support/broker-stage.ts'
 import { nowSeconds } from './support/world.ts'
 
@@ -207,6 +207,21 @@ describe('G12: at most one effect', () => {
     await until(async () => (await stage.events()).some(({ detail }) => detail?.['late'] === true))
     const status = await stage.status(jtiOf(intent))
     expect([status?.n, status?.state, status?.steps[0]?.outcome_digest]).toEqual([n, 'failed', digestOf(failed)])
+  })
+
+  test('what another replica decided, and nobody took down, is forgotten with the intent', async () => {
+    const intent = await stage.intent()
+    await stage.send(intent)
+    await stage.reaches(jtiOf(intent), 'executing')
+    const [plan] = stage.plansOf(intent)
+    if (plan === undefined) throw new Error('no plan')
+    const bucket = (await stage.bus('intent-gateway', 'another')).bucket('intents')
+    const [first, second] = [1, 2].map((n) => decisionKey(stateKey('a1', jtiOf(intent)), n)) as [string, string]
+    await bucket.put(second, (await bucket.get(first))?.value ?? '')
+    await stage.report('g1', await stage.outcome(plan, { state: 'succeeded' }))
+    await stage.reaches(jtiOf(intent), 'succeeded')
+    for (const key of [first, second])
+      await expect.poll(async () => Buffer.from((await bucket.get(key))?.value ?? '').toString()).toBe('-')
   })
 
   test('two replicas share the work: each intent has one token and one plan for each gateway', async () => {
