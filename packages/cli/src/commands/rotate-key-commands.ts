@@ -83,7 +83,7 @@ async function run(
   if (key !== undefined) return addKey(session, rotation, await readPublicKey(key))
   if (drop !== undefined) return dropKey(session, rotation, drop)
   const folder = resolve(named ?? identityFolder(context, rotation.kind, rotation.id))
-  await assertOfContext(context, folder)
+  if (named !== undefined) await assertOfContext(context, folder)
   if (finish === true) return finishRotation(session, rotation, folder)
   return atOnce === true ? rotateAtOnce(session, rotation, folder) : beginRotation(session, rotation, folder)
 }
