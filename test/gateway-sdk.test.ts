@@ -512,7 +512,7 @@ describe('G12: at most one effect, and never a guess', () => {
     await until(() => stage.of(parts).length === 1)
     await stage.nats.kill()
     finish()
-    await until(() => gateway?.status().outcomesWaiting === 1)
+    await until(() => gateway?.status().outcomesWaiting === 1, 30_000)
     await stop()
     await stage.nats.start()
     await start()
