@@ -1,11 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AuthorityReader, type ControlStep, createAuthority } from '@writ/authority'
-import type { Bus } from '@writ/bus'
+import { type Bus, coalesce } from '@writ/bus'
 import { Id, type Trust } from '@writ/contracts'
 import { errnoOf, writeFileDurably } from '@writ/durable'
 import { z } from 'zod'
-import { coalesce } from '../core/coalesce.ts'
 
 const Position = z.strictObject({ stream: Id, seq: z.int().min(0) })
 

@@ -116,13 +116,10 @@ export class Evidence {
       ])
     })
     const gateways = plans.map(({ token }) => this.#authority.trust.record('gateway', token.aud))
-    const documents = Promise.all([this.accepted(record, intent), this.records(gateways), ...papers])
-    documents.catch(() => undefined)
-    await this.#papers.placed()
-    await Promise.all([
-      documents,
-      ...plans.map((plan) => this.#papers.once(`dispatch ${plan.planDigest}`, this.#dispatchedEvent(record, plan))),
-    ])
+    await Promise.all([this.accepted(record, intent), this.records(gateways), ...papers])
+    await Promise.all(
+      plans.map((plan) => this.#papers.once(`dispatch ${plan.planDigest}`, this.#dispatchedEvent(record, plan))),
+    )
   }
 
   /** An outcome as its gateway signed it. `late`: another one counts, or its intent is settled; then it is named and not kept. */
@@ -145,7 +142,7 @@ export class Evidence {
 
   /** The same, unless it is recorded here: whoever counted it may not have lived to record it. */
   async outcomeOnce(record: LiveRecord, digest: string, read: () => Promise<string | undefined>): Promise<void> {
-    if (this.#papers.isRecorded(digest)) return
+    if (this.#papers.isRecorded(digest)) return this.#papers.durable(digest)
     const jws = await read()
     if (jws !== undefined) await this.outcome(record, openMessage(outcomeMessage, jws).claims, jws)
   }

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FiledRecord, TrustStore } from '@writ/authority'
+import { coalesce } from '@writ/bus'
 import { writeFileDurably } from '@writ/durable'
 import { z } from 'zod'
-import { coalesce } from '../core/coalesce.ts'
 
 const Recorded = z.array(z.string())
 

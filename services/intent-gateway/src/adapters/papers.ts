@@ -37,8 +37,6 @@ export class Papers {
   readonly #clock: Clock
   /** What is in the chain, or on its way, by digest. */
   readonly #recorded = new Map<string, Recorded>()
-  /** What is being sealed and has no place in the chain yet. */
-  readonly #placing = new Set<Promise<void>>()
 
   constructor(audit: AuditLog, keys: SubjectKeys, clock: Clock) {
     this.#audit = audit
@@ -70,17 +68,14 @@ export class Papers {
     return this.#durable([name, ...papers.map(({ jws }) => digestOf(jws))])
   }
 
-  /**
-   * Resolves when everything that was recorded before this call has its place in the chain, so that what is recorded next stands
-   * behind it. It may not be durable yet. Throws Fault `unavailable` when something of it found no place.
-   */
-  async placed(): Promise<void> {
-    await Promise.all(this.#placing)
-  }
-
   /** Whether it is in this chain, or on its way there. */
   isRecorded(digest: string): boolean {
     return this.#recorded.has(digest)
+  }
+
+  /** Resolves when what is recorded under the name is durable. Throws Fault `unavailable` after 5 s. */
+  durable(name: string): Promise<void> {
+    return this.#durable([name])
   }
 
   /** Whether it is durable in this chain. */
@@ -93,8 +88,7 @@ export class Papers {
   }
 
   #begin(names: readonly string[], event: NewEvent, papers: readonly Paper[]): void {
-    const written = this.#write(event, papers)
-    const recorded: Recorded = { durable: written.then(({ durable }) => durable), isDurable: false }
+    const recorded: Recorded = { durable: this.#write(event, papers), isDurable: false }
     for (const name of names) this.#recorded.set(name, recorded)
     recorded.durable.then(
       () => {
@@ -105,9 +99,6 @@ export class Papers {
         for (const name of names) if (this.#recorded.get(name) === recorded) this.#recorded.delete(name)
       },
     )
-    const placing = written.then(() => undefined)
-    this.#placing.add(placing)
-    placing.catch(() => undefined).finally(() => this.#placing.delete(placing))
     for (const oldest of this.#recorded.keys()) {
       if (this.#recorded.size <= REMEMBERED_MAX) break
       this.#recorded.delete(oldest)
@@ -129,12 +120,9 @@ export class Papers {
     await Promise.race([Promise.all(open), late]).finally(() => clearTimeout(timer))
   }
 
-  /** Resolves when the events have their place in the chain. */
-  async #write(event: NewEvent, papers: readonly Paper[]): Promise<{ readonly durable: Promise<void> }> {
+  async #write(event: NewEvent, papers: readonly Paper[]): Promise<void> {
     const documents = await Promise.all(papers.map((paper) => this.#document(paper)))
-    const durable = this.#audit.record(spread(event, documents))
-    durable.catch(() => undefined)
-    return { durable }
+    await this.#audit.record(spread(event, documents))
   }
 
   async #document({ message, jws, under }: Paper): Promise<EventDocument> {

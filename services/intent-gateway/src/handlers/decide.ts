@@ -131,13 +131,13 @@ async function decideOnce(deps: DecideDeps, now: Case): Promise<Round> {
   try {
     return await follow(deps, after, stored, decision)
   } finally {
-    // The first is everybody's; of a later one another replica may know nothing.
-    if (stored.n > 1) await forgetIfEnded(deps, now.key)
+    await forgetIfEnded(deps, now.key, stored.n)
   }
 }
 
-/** The intent may have ended, and been settled, by a decision of another replica before this one was stored. */
-async function forgetIfEnded({ records, files }: DecideDeps, key: string): Promise<void> {
+/** The intent may have ended, and been settled, at another replica before this decision was stored. One that its record counts is settled with it. */
+async function forgetIfEnded({ records, files }: DecideDeps, key: string, n: number): Promise<void> {
+  if ((records.index.get(key)?.record.decisions.count ?? 0) >= n) return
   const latest = await records.read(key)
   if (latest === undefined || !isFinal(latest.state)) return
   await files.forgetAfter(key, isDone(latest) ? 0 : latest.decisions.count)

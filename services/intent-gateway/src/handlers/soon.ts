@@ -1,6 +1,7 @@
 /**
- * Waits for the log, but not for long: an audit event that was taken is in this process's outbox, on disk, and reaches the log from
- * there. Not for what lets an effect go. Throws what `recorded` throws in time: then it was not taken.
+ * Waits for the log, but not for long: an audit event that was taken reaches the log from this process's outbox, and what a killed process
+ * had taken only into memory is recorded by whoever settles the intent. Not for what lets an effect go. Throws what `recorded` throws in
+ * time: then it was not taken.
  */
 export async function soon(recorded: Promise<void>, report: (error: unknown) => void, withinMs = 2000): Promise<void> {
   let timer: NodeJS.Timeout | undefined

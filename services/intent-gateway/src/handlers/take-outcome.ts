@@ -77,10 +77,11 @@ async function count(
   })
   const after = change?.after ?? (await deps.records.read(key)) ?? record
   if (isDone(after) || effect === 'late') return late(deps, after, claims, jws)
-  // Sent in this order on one connection, so stored in it: nobody hears a status before the outcome that it names.
   await Promise.all([
-    deps.statuses.outcome(after, claims.step_id, body, () => isLatest(deps, key, claims, jws.digest)),
-    deps.statuses.say(after),
+    // Nobody hears a status before the outcome that it names.
+    deps.statuses
+      .outcome(after, claims.step_id, body, () => isLatest(deps, key, claims, jws.digest))
+      .then(() => deps.statuses.say(after)),
     effect === 'try-ended' ? nextTry(deps, jws.compact) : undefined,
     soon(deps.evidence.outcome(after, claims, jws.compact), deps.reportLate),
   ])

@@ -178,7 +178,10 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
   #refill(): void {
     if (this.#filling !== undefined || !this.#client.isReady) return
     this.#filling = this.#fill()
-      .catch((error: unknown) => this.#options.report('The token index could not be filled.', error))
+      .catch((error: unknown) => {
+        this.#incomplete = true
+        this.#options.report('The token index could not be filled.', error)
+      })
       .finally(() => {
         this.#filling = undefined
       })
