@@ -489,7 +489,7 @@ describe('G12: at most one effect, and never a guess', () => {
     })
     const parts = await planOf(stage.plant)
     await stage.send(parts)
-    await until(() => stage.of(parts).length === 1)
+    await until(() => stage.of(parts).length === 1, 40_000) // A plan that went to a pull of before comes again after `ack_wait`.
     await stage.nats.kill()
     finish()
     await until(() => gateway?.status().outcomesWaiting === 1)
@@ -509,7 +509,7 @@ describe('G12: at most one effect, and never a guess', () => {
     })
     const parts = await planOf(stage.plant)
     await stage.send(parts)
-    await until(() => stage.of(parts).length === 1)
+    await until(() => stage.of(parts).length === 1, 40_000) // A plan that went to a pull of before comes again after `ack_wait`.
     await stage.nats.kill()
     finish()
     await until(() => gateway?.status().outcomesWaiting === 1, 30_000)

@@ -99,5 +99,8 @@ async function recorded(line, options) {
  * @param {string} folder
  */
 function withoutPlaces(text, folder) {
-  return text.replaceAll(folder, '~/writ').replaceAll(new RegExp(`(?<![\\w./-])${homedir()}(?=/)`, 'g'), '~')
+  return text
+    .replaceAll(folder, '~/writ')
+    .replaceAll(new RegExp(`(?<![\\w./-])${homedir()}(?=/)`, 'g'), '~')
+    .replaceAll(/\/(?:home|root|tmp|Users|work)\/[\w./-]*\/(?=[\w.-]+)/g, '~/')
 }
