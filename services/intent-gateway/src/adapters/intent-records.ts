@@ -110,6 +110,12 @@ export class IntentRecords {
     return text === FORGOTTEN ? undefined : text
   }
 
+  /** The exact approvals that the record counts, as they were stored; one that was forgotten is not among them. */
+  async approvals(key: string, { approvals }: LiveRecord): Promise<string[]> {
+    const texts = await Promise.all(approvals.map(({ approver_id }) => this.text(approvalKey(key, approver_id))))
+    return texts.filter((text, index) => text !== undefined && digestOf(text) === approvals[index]?.digest) as string[]
+  }
+
   /** Keeps a text beside the record. */
   async replace(key: string, text: string): Promise<void> {
     await this.#bucket.put(key, text)

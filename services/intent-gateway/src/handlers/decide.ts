@@ -5,14 +5,7 @@ import { caughtUp, noteSpan } from '@writ/service-kit'
 import type { DecisionFile, DecisionFiles, NumberedFile } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
-import {
-  approvalKey,
-  isDone,
-  isFinal,
-  type LiveRecord,
-  type NumberedDecision,
-  stateKey,
-} from '../core/intent-record.ts'
+import { isDone, isFinal, type LiveRecord, type NumberedDecision, stateKey } from '../core/intent-record.ts'
 import { stepsOf } from '../core/routes.ts'
 import { touchedByRecord } from '../core/touched.ts'
 import { attested, decided, ended, waitsForApproval, waitsForAttestation } from '../core/transitions.ts'
@@ -88,7 +81,7 @@ async function judge({ view }: DecideDeps, record: LiveRecord, intent: string): 
 async function decideOnce(deps: DecideDeps, now: Case): Promise<Round> {
   const { record, intent, first } = now
   const shown = record.decisions.shown
-  const approvals = shown === undefined ? [] : await approvalsOf(deps, now.key, record)
+  const approvals = shown === undefined ? [] : await deps.records.approvals(now.key, record)
   const attestation = now.attested ? await deps.attestationOf(record.agent_id) : undefined
   const attestations = attestation === undefined ? [] : [attestation]
   const reply = await deps.ask(decideRpc, {
@@ -216,12 +209,6 @@ async function opened(
   if (claims.intent_digest !== intentDigest || claims.first !== first)
     throw broken('The decision is not the one that was asked for.')
   return claims
-}
-
-/** The exact approvals of the decision that was shown, as they were stored. */
-async function approvalsOf(deps: DecideDeps, key: string, { approvals }: LiveRecord): Promise<string[]> {
-  const texts = await Promise.all(approvals.map(({ approver_id }) => deps.records.text(approvalKey(key, approver_id))))
-  return texts.filter((text, index) => text !== undefined && digestOf(text) === approvals[index]?.digest) as string[]
 }
 
 /** The messages that a decision names, in its order. */

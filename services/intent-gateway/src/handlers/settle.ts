@@ -1,5 +1,5 @@
 import { approvalMessage, decisionMessage } from '@writ/contracts'
-import { digestOf, openMessage } from '@writ/keys'
+import { openMessage } from '@writ/keys'
 import { noteSpan } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
@@ -7,7 +7,7 @@ import type { Evidence } from '../adapters/evidence.ts'
 import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { OutcomeCopies } from '../adapters/outcome-copies.ts'
 import type { Statuses } from '../adapters/statuses.ts'
-import { approvalKey, intentKey, type LiveRecord, stateKey } from '../core/intent-record.ts'
+import { intentKey, type LiveRecord, stateKey } from '../core/intent-record.ts'
 import type { AuthorityView, Meter } from '../ports.ts'
 
 export interface SettleDeps {
@@ -32,7 +32,7 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
   return async (record) => {
     await deps.statuses.say(record)
     const key = stateKey(record.agent_id, record.intent_id)
-    const approvals = await approvalsOf(deps, key, record)
+    const approvals = await deps.records.approvals(key, record)
     if (record.plans.length === 0) await recordEnd(deps, record, approvals)
     else await recordOutcomes(deps, record)
     await rememberAnswers(deps, approvals)
@@ -46,12 +46,6 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
     deps.meter.finished(key, record.state, record.reasons[0]?.code ?? 'none')
     noteSpan({ 'writ.state': record.state })
   }
-}
-
-/** The exact approvals that the record counts. */
-async function approvalsOf({ records }: SettleDeps, key: string, { approvals }: LiveRecord): Promise<string[]> {
-  const texts = await Promise.all(approvals.map(({ approver_id }) => records.text(approvalKey(key, approver_id))))
-  return texts.filter((text, index) => text !== undefined && digestOf(text) === approvals[index]?.digest) as string[]
 }
 
 /** The same bytes again get the same answer, also when their text is forgotten. */
