@@ -286,6 +286,6 @@ describe('a context is of one plane', () => {
     expect([code, err]).toEqual([3, expect.stringContaining('--force')])
     expect((await readContexts(file)).contexts['mine']).toEqual({ enrolment: first })
     expect((await writ('context', 'add', 'mine', '--enrolment', second, '--force')).code).toBe(0)
-    expect(await readContexts(file)).toEqual({ contexts: { mine: { enrolment: second } }, current: 'mine' })
+    expect((await readContexts(file)).contexts).toEqual({ mine: { enrolment: second } })
   })
 })
