@@ -23,6 +23,8 @@ export interface Overrides {
   /** Stops the start while it waits for what is not there yet. */
   readonly signal?: AbortSignal
   readonly store?: WormStore
+  /** Signs in the place of `WRIT_LOG_KEY`. */
+  readonly signer?: NoteSigner
   readonly now?: () => Date
 }
 
@@ -34,13 +36,15 @@ const DAY_MS = 86_400_000
 /** Partial tiles and staged batches. */
 const SHORT_DAYS = 30
 const IN_FLIGHT_MAX = 1024
+/** A replica that is paused is noticed by the others after this time at the latest. */
+const IDLE_MS = 3000
 
 /** Composition root: the one place that knows every concrete adapter. */
 export async function startAuditSink(config: Config, overrides: Overrides = {}): Promise<RunningSink> {
   await using teardown = new Teardown()
   const context = await bootService('audit-sink', config, teardown, overrides.signal ?? new AbortController().signal)
   const loop = startLoop(context, config, {
-    signer: await openLogKey(context, config),
+    signer: overrides.signer ?? (await openLogKey(context, config)),
     store: overrides.store ?? (await openStore(config.store)),
     now: overrides.now ?? (() => new Date()),
   })
@@ -89,6 +93,7 @@ function startLoop(context: ServiceContext, config: Config, parts: Parts): Async
       return () => clearTimeout(timer)
     },
     sealMs: config.sealMs,
+    idleMs: IDLE_MS,
   })
   health.check('log', () => loop.problem)
   loop.start()

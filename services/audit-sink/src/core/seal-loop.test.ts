@@ -39,6 +39,7 @@ function setup() {
       }
     },
     sealMs: 1000,
+    idleMs: 3000,
   })
   const hold = (seq: number, stream = 'AUDIT') =>
     loop.hold({
@@ -75,7 +76,25 @@ test('seals once at the start, to finish what was left unfinished', async () => 
   expect(due()).toBe(0)
   await pass()
   expect(said).toEqual(['seal', 'announce'])
-  expect([loop.problem, due()]).toEqual([undefined, undefined])
+  expect([loop.problem, due()]).toEqual([undefined, 3000])
+})
+
+test('looks at the streams with nothing in hand: what was delivered to a replica that is paused is sealed here', async () => {
+  const { loop, said, due, pass } = setup()
+  loop.start()
+  for (let n = 0; n < 3; n++) {
+    await pass()
+    expect(due()).toBe(3000)
+  }
+  expect(said.filter((what) => what === 'seal')).toHaveLength(3)
+})
+
+test('does not let a message wait for the next look at the streams', async () => {
+  const { loop, hold, due, pass } = setup()
+  loop.start()
+  await pass()
+  hold(1)
+  expect(due()).toBe(1000)
 })
 
 test('waits as long as the oldest message may, then acknowledges what is covered before it announces', async () => {

@@ -11,13 +11,20 @@ export interface SealLoopPorts {
   readonly after: (ms: number, callback: () => void) => () => void
   /** The oldest message waits at most this long for its seal. */
   readonly sealMs: number
+  /** With nothing in hand, the log and the streams are looked at after this time all the same. */
+  readonly idleMs: number
 }
+
+/** Why the loop waits: for its next look round, for the oldest message's time, for nothing. A later one takes the place of those before it. */
+const WAITS = ['idle', 'oldest', 'none'] as const
+type Wait = (typeof WAITS)[number]
 
 const RETRY_MS = [250, 500, 1000, 2000, 5000] as const
 const ACKNOWLEDGE_AT_ONCE_MAX = 64
 
 /**
- * Decides when to seal: when messages fill a tile, when the oldest has waited long enough, and once at the start to finish what was left unfinished.
+ * Decides when to seal: when messages fill a tile, when the oldest has waited long enough, once at the start to finish what was left unfinished, and now
+ * and then with nothing in hand: a replica that is paused keeps its connection and is given deliveries, which nobody else would hear of.
  * A message is acknowledged after the checkpoint that covers it is in the store, never before.
  */
 export class SealLoop {
@@ -29,7 +36,7 @@ export class SealLoop {
   #broken = false
   #problem: string | undefined = 'The log has not been opened yet.'
   #phase: 'running' | 'stopping' | 'stopped' = 'running'
-  #timer: { readonly urgent: boolean; readonly cancel: () => void } | undefined
+  #timer: { readonly wait: Wait; readonly cancel: () => void } | undefined
   #run: Promise<void> | undefined
 
   constructor(ports: SealLoopPorts) {
@@ -46,7 +53,7 @@ export class SealLoop {
   }
 
   start(): void {
-    this.#schedule(0)
+    this.#schedule('none')
   }
 
   /** Takes a delivery in hand. It is settled by exactly one call of its functions. */
@@ -76,29 +83,30 @@ export class SealLoop {
 
   #scheduleNext(): void {
     const room = TILE_WIDTH - (this.#size % TILE_WIDTH)
-    if (this.#held.size >= room) this.#schedule(0)
-    else if (this.#held.size > 0) this.#schedule(this.#ports.sealMs)
+    if (this.#held.size >= room) this.#schedule('none')
+    else if (this.#held.size > 0) this.#schedule('oldest', this.#ports.sealMs)
+    else this.#schedule('idle', this.#ports.idleMs)
   }
 
-  #schedule(ms: number): void {
+  #schedule(wait: Wait, ms = 0): void {
     if (this.#phase !== 'running' || this.#run !== undefined) return
     if (this.#timer !== undefined) {
-      if (this.#timer.urgent || ms > 0) return
+      if (WAITS.indexOf(wait) <= WAITS.indexOf(this.#timer.wait)) return
       this.#timer.cancel()
     }
     const cancel = this.#ports.after(ms, () => {
       this.#timer = undefined
       this.#run = this.#sealAndGoOn()
     })
-    this.#timer = { urgent: ms === 0, cancel }
+    this.#timer = { wait, cancel }
   }
 
   async #sealAndGoOn(): Promise<void> {
     const more = await this.#sealOnce()
     this.#run = undefined
     if (this.#broken) return
-    if (this.#failures > 0) this.#schedule(RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1] ?? 0)
-    else if (more) this.#schedule(0)
+    if (this.#failures > 0) this.#schedule('oldest', RETRY_MS[Math.min(this.#failures, RETRY_MS.length) - 1])
+    else if (more) this.#schedule('none')
     else this.#scheduleNext()
   }
 
