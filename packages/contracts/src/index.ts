@@ -6,3 +6,5 @@ export * from './layout/index.ts'
 export * from './limits.ts'
 export * from './messages/index.ts'
 export * from './rpc.ts'
+// What a store of evidence must show, and what a jurisdiction demands of it.
+export * from './storage/index.ts'

@@ -1,0 +1,2 @@
+export { ResidencyDemand, ResidencyTable, SIGNING_KEY_SPECS } from './residency.ts'
+export { STORE_CHECKS, type StoreCheck, StoreStatement, storeStatementOf } from './store-checks.ts'
