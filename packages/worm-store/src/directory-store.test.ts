@@ -68,7 +68,6 @@ test('a store that cannot be written is unavailable', async () => {
 test('is named file:<dir>; other names are refused with what to write instead', async () => {
   expect((await openStore(`file:${dir}`)).name).toBe(`file:${dir}`)
   expect((await openStore(`file://${dir}`)).name).toBe(`file:${dir}`)
-  await expect(openStore('s3://bucket/prefix')).rejects.toThrow('S3 stores are not supported yet')
   for (const url of ['', 'file:', dir, 'http://x'])
-    await expect(openStore(url)).rejects.toThrow('A store is named file:<dir>')
+    await expect(openStore(url)).rejects.toThrow('A store is named file:<dir> or s3://<bucket>/<prefix>')
 })

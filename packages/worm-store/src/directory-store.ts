@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, link, mkdir, open, readdir, readFile, rename, rm, stat, unlink, utimes } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { errnoOf, storageFault, syncDirectory } from '@writ/durable'
+import { DirectorySyncs } from './directory-syncs.ts'
 import {
   type PutOutcome,
   type RemoveOutcome,
@@ -23,7 +24,8 @@ export interface DirectoryStoreOptions {
 
 /**
  * A store in a local directory: one read-only file a key, under the key's own name, so that other tools read the folder as it is. A file's modification
- * time is the end of its retention. `.incoming/` holds what is being written, `.versions/` every version of replaced keys.
+ * time is the end of its retention. `.incoming/` holds what is being written, `.versions/` every version of replaced keys, `.holds/` an empty file for each
+ * key under legal hold.
  *
  * This interface refuses overwrites and early removals. The folder's owner can still do both with other tools: a local disk is not WORM against its owner.
  */
@@ -34,6 +36,7 @@ export class DirectoryStore implements WormStore {
   readonly #versions: VersionFiles
   /** Folders that this instance has made durable, with all above them. */
   readonly #durable = new Set<string>()
+  readonly #syncs = new DirectorySyncs()
 
   private constructor(root: string, now: () => Date) {
     this.#root = root
@@ -60,7 +63,7 @@ export class DirectoryStore implements WormStore {
       if (await this.#create(path, bytes, retainUntil)) return 'stored'
       if (Buffer.compare(await readFile(path), bytes) !== 0) return 'conflict'
       // Another writer's file: its name may not have been flushed yet, and it may have asked for less retention.
-      await syncDirectory(dirname(path))
+      await this.#syncs.sync(dirname(path))
       await prolong(path, retainUntil)
       return 'stored'
     })
@@ -136,11 +139,34 @@ export class DirectoryStore implements WormStore {
     return await attempt(`Removing ${key}`, async () => {
       const found = await ifThere(stat(path))
       if (found === undefined) return 'missing'
-      if (found.mtimeMs > this.#now().getTime()) return 'retained'
+      if (found.mtimeMs > this.#now().getTime() || (await this.held(key))) return 'retained'
       await unlink(path)
-      await syncDirectory(dirname(path))
+      await this.#syncs.sync(dirname(path))
       return 'removed'
     })
+  }
+
+  async hold(key: string, on: boolean): Promise<boolean> {
+    requireKey(key)
+    const path = this.#holdOf(key)
+    return await attempt(`Holding ${key}`, async () => {
+      if ((await ifThere(stat(join(this.#root, key)))) === undefined) return false
+      if (on) await this.#create(path, new Uint8Array(), this.#now())
+      else {
+        await rm(path, { force: true })
+        await ifThere(syncDirectory(dirname(path)))
+      }
+      return true
+    })
+  }
+
+  async held(key: string): Promise<boolean> {
+    requireKey(key)
+    return await attempt(`Reading ${key}`, async () => (await ifThere(stat(this.#holdOf(key)))) !== undefined)
+  }
+
+  #holdOf(key: string): string {
+    return join(this.#root, '.holds', key)
   }
 
   /** Creates a file whole and durable, or returns false where the name is taken. link(2) lets exactly one creator win. */
@@ -149,7 +175,7 @@ export class DirectoryStore implements WormStore {
     try {
       await this.#makeDirectory(dirname(path))
       await link(temporary, path)
-      await syncDirectory(dirname(path))
+      await this.#syncs.sync(dirname(path))
       return true
     } catch (error) {
       if (errnoOf(error) === 'EEXIST') return false
@@ -163,7 +189,7 @@ export class DirectoryStore implements WormStore {
   async #makeDirectory(dir: string): Promise<void> {
     if (this.#durable.has(dir)) return
     await mkdir(dir, { recursive: true })
-    for (let made = dir; made.length > this.#root.length; made = dirname(made)) await syncDirectory(dirname(made))
+    for (let made = dir; made.length > this.#root.length; made = dirname(made)) await this.#syncs.sync(dirname(made))
     this.#durable.add(dir)
   }
 
@@ -189,7 +215,7 @@ export class DirectoryStore implements WormStore {
       const temporary = await this.#write(head.bytes, head.retainUntil)
       await this.#makeDirectory(dirname(path))
       await rename(temporary, path)
-      await syncDirectory(dirname(path))
+      await this.#syncs.sync(dirname(path))
       shown = head.etag
     }
   }

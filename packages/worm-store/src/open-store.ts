@@ -1,20 +1,22 @@
 import { Fault } from '@writ/contracts'
 import { DirectoryStore } from './directory-store.ts'
+import { parseS3Url } from './s3/s3-place.ts'
+import { S3Store } from './s3/s3-store.ts'
 import type { WormStore } from './store.ts'
 
 /**
- * Opens the store that a `WRIT_STORE` value names: `file:<dir>`, absolute or relative to the working directory.
- * Throws Fault `unavailable` for `s3://…`, which this version cannot serve, for anything else, and where the directory cannot be made.
+ * Opens the store that a `WRIT_STORE` value names: `file:<dir>`, absolute or relative to the working directory, or `s3://<bucket>/<prefix>`, with credentials,
+ * region and endpoint from the AWS SDK's own environment. Nothing is asked of S3 yet.
+ * Throws Fault `malformed` for anything else and where S3 has no region, `unavailable` where the directory cannot be made.
  */
 export async function openStore(url: string): Promise<WormStore> {
-  if (url.startsWith('file:') && url.length > 'file:'.length) return await DirectoryStore.open(directoryOf(url))
-  const message = url.startsWith('s3://')
-    ? 'S3 stores are not supported yet: name a directory, file:<dir>.'
-    : 'A store is named file:<dir>.'
-  throw new Fault('unavailable', { message })
+  if (url.startsWith('s3:')) return await S3Store.open(parseS3Url(url))
+  return await DirectoryStore.open(storeDirectory(url))
 }
 
-/** `file:///a/b` is the URL form of `file:/a/b`. */
-function directoryOf(url: string): string {
+/** The directory that `file:<dir>` names; `file:///a/b` is the URL form of `file:/a/b`. Throws Fault `malformed` where it names none. */
+export function storeDirectory(url: string): string {
+  if (!url.startsWith('file:') || url.length === 'file:'.length)
+    throw new Fault('malformed', { message: 'A store is named file:<dir> or s3://<bucket>/<prefix>.' })
   return url.slice('file:'.length).replace(/^\/\/(?=\/)/, '')
 }

@@ -18,7 +18,7 @@ export interface Version {
  *
  * Keys are `/`-separated segments of letters, digits, `.`, `_` and `-` that do not begin with a dot; others throw RangeError.
  * A key is either written once (`put`, `get`, `retain`, `remove`) or replaced with all versions kept (`replace`, `current`, `versions`), never both.
- * No method overwrites or shortens a retention. All throw Fault `unavailable` when storage does not answer.
+ * No method overwrites, or shortens a retention. All throw Fault `unavailable` when storage does not answer.
  */
 export interface WormStore {
   /** What the store is, for logs: never with credentials. */
@@ -54,8 +54,17 @@ export interface WormStore {
   /** Prolongs the retention of an object; an earlier date changes nothing. False where there is no such object. */
   retain(key: string, until: Date): Promise<boolean>
 
-  /** Removes an object whose retention has ended; `retained` leaves it as it is. */
+  /** Removes an object whose retention has ended and that is not under legal hold; `retained` leaves it as it is. */
   remove(key: string): Promise<RemoveOutcome>
+
+  /**
+   * Places an object, with all versions of a replaced one, under legal hold, or lifts it: until then it is not removed, whatever its retention. Again the same
+   * changes nothing. False where there is no such object.
+   */
+  hold(key: string, on: boolean): Promise<boolean>
+
+  /** Whether an object is under legal hold; false where there is none. */
+  held(key: string): Promise<boolean>
 }
 
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/

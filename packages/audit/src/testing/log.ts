@@ -202,6 +202,8 @@ export function faulty(store: WormStore, at: number, fault: Fault): { store: Wor
     replace: (...args) => write(() => store.replace(...args)),
     retain: (...args) => write(() => store.retain(...args)),
     remove: (...args) => write(() => store.remove(...args)),
+    hold: (...args) => write(() => store.hold(...args)),
+    held: (...args) => guard(() => store.held(...args)),
     get: (...args) => guard(() => store.get(...args)),
     current: (...args) => guard(() => store.current(...args)),
     list: (prefix) => store.list(prefix),
