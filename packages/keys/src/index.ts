@@ -12,8 +12,14 @@ export {
   verifies,
   verifyJws,
 } from './jws.ts'
-export { openSigner, readKeyFile, writeKeyFile } from './key-file.ts'
+export { readKeyFile, writeKeyFile } from './key-file.ts'
+export type { CircuitState } from './kms/circuit-breaker.ts'
+export { ecdsaFromDer, ecdsaToDer } from './kms/ecdsa-der.ts'
+export type { KmsLimits, KmsObserver, KmsOperation, KmsOptions, KmsResult } from './kms/guard.ts'
+export type { KmsKey } from './kms/kms-key.ts'
+export type { KmsWrapper } from './kms/kms-wrapper.ts'
 export { asMessage, openMessage, openOneOf, signMessage, type Unverified } from './open-message.ts'
+export { isKmsReference, openKmsWrapper, openSigner } from './open-signer.ts'
 export { type EnrolmentPackage, readCredentials, readEnrolment } from './read-enrolment.ts'
 export { ephemeralSigner, type Signer, signerOf } from './signer.ts'
 export { checkAudience, checkTimes } from './times.ts'

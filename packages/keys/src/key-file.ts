@@ -1,7 +1,6 @@
 import { chmod, open, readFile, stat } from 'node:fs/promises'
 import { Fault } from '@writ/contracts'
 import { type PrivateJwk, publicJwk } from './jwk.ts'
-import { type Signer, signerOf } from './signer.ts'
 
 /** Writes a private key as JWK with mode 0600. Throws Fault `replayed` when the file exists: a key is never overwritten. */
 export async function writeKeyFile(path: string, jwk: PrivateJwk): Promise<void> {
@@ -38,10 +37,4 @@ function privateJwk(text: string, path: string): PrivateJwk {
     throw new Fault('unavailable', { message: `${path} holds no private key.`, cause })
   }
   throw new Fault('unavailable', { message: `${path} holds no private key.` })
-}
-
-/** `file:<path>`. `kms:` keys come with the KMS adapter; until then they are refused, never replaced by something else. */
-export async function openSigner(reference: string): Promise<Signer> {
-  if (reference.startsWith('file:')) return signerOf(await readKeyFile(reference.slice('file:'.length)))
-  throw new Fault('unavailable', { message: 'A key reference is file:<path>; kms: keys are not supported yet.' })
 }

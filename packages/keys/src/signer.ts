@@ -1,12 +1,15 @@
 import { createPrivateKey, sign } from 'node:crypto'
 import type { PublicJwk } from '@writ/contracts'
 import { type Algorithm, algorithmOf, generateJwk, type PrivateJwk, publicJwk, thumbprint } from './jwk.ts'
+import type { KmsKey } from './kms/kms-key.ts'
 
 /** Signs with one key. A key file signs at once; a KMS takes a round trip and may throw Fault `unavailable`. */
 export interface Signer {
   readonly alg: Algorithm
   readonly kid: string
   readonly jwk: PublicJwk
+  /** Where the key is, if that is KMS. */
+  readonly kms?: KmsKey
   /** ES256: 64 bytes r‖s (RFC 7518 section 3.4). EdDSA: 64 bytes (RFC 8032). */
   sign(data: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
