@@ -110,6 +110,7 @@ async function serve({ context, config, clock, freshness, index, metrics, audit 
         catchUp,
         answered,
         recorded: new RecentSet(RECENT_MAX),
+        recording: new Map(),
         newId: () => `t${randomUUID()}`,
       }),
     ),

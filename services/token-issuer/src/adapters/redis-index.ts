@@ -39,7 +39,10 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
   /** Writes that were not tried while nothing was asked of Redis. */
   #missed: (() => Promise<void>)[] = []
   readonly #trimmedMs = new Map<string, number>()
+  #makingUp: Promise<void> | undefined
   #filling: Promise<void> | undefined
+  /** Everything is being written again: a list would leave out what is still to come. */
+  #anew = false
 
   private constructor(options: RedisIndexOptions) {
     this.#options = options
@@ -74,7 +77,7 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
 
   /** Whether `list` answers now, and all tokens are there. */
   get complete(): boolean {
-    return this.#client.isReady && !this.#incomplete && this.#missed.length === 0
+    return this.#client.isReady && !this.#incomplete && !this.#anew && this.#missed.length === 0
   }
 
   recordToken(token: IndexedToken): void {
@@ -104,6 +107,7 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
   }
 
   async #page(set: string, limit: number, from: string): Promise<TokenPage> {
+    await this.#makeUp()
     if (!this.complete || (await this.#marked()) === false) throw new Error('not filled')
     const found = await this.#call(CALL_TIMEOUT_MS, () =>
       this.#client.zRange(set, from, '-', { BY: 'LEX', REV: true, LIMIT: { offset: 0, count: limit } }),
@@ -166,11 +170,23 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
     this.#incomplete = true
   }
 
-  async #makeUp(): Promise<void> {
-    while (this.#usable() && !this.#incomplete) {
-      const write = this.#missed.shift()
-      if (write === undefined) return
-      await write().catch(() => this.#missed.unshift(write))
+  /** One making-up at a time. What could not be written stays, and nothing counts as complete before it is there. */
+  #makeUp(): Promise<void> {
+    this.#makingUp ??= this.#makeUpNow().finally(() => {
+      this.#makingUp = undefined
+    })
+    return this.#makingUp
+  }
+
+  async #makeUpNow(): Promise<void> {
+    for (let write = this.#missed[0]; write !== undefined; write = this.#missed[0]) {
+      if (!this.#usable() || this.#incomplete) return
+      const made = await write().then(
+        () => true,
+        () => false,
+      )
+      if (!made) return
+      if (this.#missed[0] === write) this.#missed.shift()
     }
   }
 
@@ -192,7 +208,19 @@ export class RedisIndex implements TokenIndex, AsyncDisposable {
     if (!this.#usable()) return
     if (!this.#incomplete && (await this.#marked())) return
     this.#missed = []
+    this.#anew = true
     this.#incomplete = false
+    try {
+      await this.#writeEverything()
+    } catch (error) {
+      this.#incomplete = true
+      throw error
+    } finally {
+      this.#anew = false
+    }
+  }
+
+  async #writeEverything(): Promise<void> {
     for await (const entry of this.#options.everything()) {
       if (entry.kind === 'token') await this.#writeToken(entry)
       else await this.#writeUse(entry.key, entry.digest)

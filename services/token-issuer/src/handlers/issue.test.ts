@@ -24,6 +24,7 @@ function replica(own = ALLOW) {
     evaluators: { get: async () => always(own) },
     catchUp: async () => undefined,
     recorded: new RecentSet(10),
+    recording: new Map(),
     newId: () => `t${tokens++}`,
   })
   /** The token, or the code of the no. */
@@ -53,6 +54,24 @@ describe('at most one token for an intent and gateway', () => {
     const request = await asked(plant)
     const [one, two] = await Promise.all([replica().issued(request), replica().issued(request)])
     expect(one).toBe(two)
+  })
+
+  test('two that ask one replica at once, before its record is kept: one token, recorded once', async () => {
+    const request = await asked(plant)
+    const issuer = replica()
+    let written: () => void = () => undefined
+    issuer.audit.disk = new Promise((resolve) => {
+      written = resolve
+    })
+    const first = issuer.issued(request)
+    await vi.waitFor(() => expect(uses.values.size).toBe(1))
+    const kept = vi.spyOn(uses, 'get')
+    const second = issuer.issued(request)
+    await vi.waitFor(() => expect(kept).toHaveBeenCalled())
+    await new Promise(setImmediate)
+    written()
+    expect(await second).toBe(await first)
+    expect(issuer.audit.count('token.issued')).toBe(1)
   })
 
   test('each gateway of an intent has its own', async () => {
@@ -148,6 +167,7 @@ test('a no is said only after reading what is stored: a lift of a moment ago cou
     evaluators: { get: async () => always(ALLOW) },
     catchUp: async () => void (await plant.applyControl({ command: 'lift', lifts })),
     recorded: new RecentSet(10),
+    recording: new Map(),
     newId: () => 't0',
   })
   expect(await handler(await asked(plant))).toMatchObject({ ok: true })

@@ -25,8 +25,9 @@ export interface IssueDeps {
   readonly rev: () => Rev
   /** Reads SIGNERS, REGISTRY and CONTROL to their ends. */
   readonly catchUp: () => Promise<void>
-  /** Tokens whose `token.issued` this process has recorded. */
+  /** Tokens whose `token.issued` this process has recorded, and those that are being recorded. */
   readonly recorded: RecentSet
+  readonly recording: Map<string, Promise<void>>
   readonly newId: () => string
   /** Told of every answer: `ok`, `again` or the code. */
   readonly answered: (code: string) => void
@@ -108,14 +109,21 @@ function openKept(authority: Authority, minted: Minted): Token {
   return claims
 }
 
-/** Nobody is given a token before its record is kept; by whom it was minted does not matter. */
-async function handOut({ audit, index, recorded }: IssueDeps, token: string, claims: Token): Promise<string> {
-  if (!recorded.has(claims.jti)) {
-    await audit.keep([issuedEvent(token, claims)])
-    recorded.add(claims.jti)
-    index.recordToken({ tokenId: claims.jti, agentId: claims.sub, iat: claims.iat, token })
-  }
+/** Nobody is given a token before its record is kept; by whom it was minted does not matter. Who asks meanwhile waits for the same record. */
+async function handOut(deps: IssueDeps, token: string, claims: Token): Promise<string> {
+  const { recorded, recording } = deps
+  const { jti } = claims
+  if (recorded.has(jti)) return token
+  const mine = recording.get(jti) ?? record(deps, token, claims).finally(() => recording.delete(jti))
+  recording.set(jti, mine)
+  await mine
   return token
+}
+
+async function record({ audit, index, recorded }: IssueDeps, token: string, claims: Token): Promise<void> {
+  await audit.keep([issuedEvent(token, claims)])
+  recorded.add(claims.jti)
+  index.recordToken({ tokenId: claims.jti, agentId: claims.sub, iat: claims.iat, token })
 }
 
 function issuedEvent(token: string, claims: Token): NewEvent {
