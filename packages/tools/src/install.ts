@@ -6,6 +6,7 @@ import { type DirectoryLock, lockDirectory } from '@writ/durable'
 import type { Tool } from './catalogue.ts'
 import { installWithApt } from './install-apt.ts'
 import { installWithGo } from './install-go.ts'
+import { installWithPip } from './install-pip.ts'
 import { advice } from './judge.ts'
 import type { Env } from './run.ts'
 import { formatVersion, type Version } from './version.ts'
@@ -43,11 +44,7 @@ export async function install(
   await mkdir(cache, { recursive: true })
   const dir = await mkdtemp(join(cache, '.new-'))
   try {
-    const { installer } = tool
-    const complaint =
-      installer.from === 'go'
-        ? await installWithGo(tool, installer, dir, env)
-        : await installWithApt(tool, installer, dir, env)
+    const complaint = await installFrom(tool, dir, env)
     if (complaint !== undefined)
       throw new Fault('unavailable', { message: `${advice(tool)} (Tried here: ${complaint})` })
     const version = await versionOf(join(dir, 'bin', tool.name))
@@ -59,4 +56,12 @@ export async function install(
   } finally {
     await rm(dir, { recursive: true, force: true })
   }
+}
+
+/** A complaint, or undefined when `dir/bin/<name>` is there. */
+async function installFrom(tool: Tool, dir: string, env: Env): Promise<string | undefined> {
+  const { installer } = tool
+  if (installer.from === 'go') return await installWithGo(tool, installer, dir, env)
+  if (installer.from === 'pip') return await installWithPip(tool, installer, dir, env)
+  return await installWithApt(tool, installer, dir, env)
 }

@@ -1,4 +1,4 @@
-import type { Tool } from './catalogue.ts'
+import type { Installer, Tool } from './catalogue.ts'
 import { compareVersions, formatVersion, parseVersion, type Version } from './version.ts'
 
 export type Judgement =
@@ -20,9 +20,13 @@ export function judge(tool: Tool, output: string | undefined): Judgement {
 /** What a person is told when nothing else is left. */
 export function advice({ name, variable, minimum, exact, installer }: Tool): string {
   const version = `${formatVersion(minimum)}${exact === true ? '' : ' or newer'}`
-  const how =
-    installer.from === 'go'
-      ? `install Go (https://go.dev/dl), then: go install ${installer.module}@v${formatVersion(installer.version)}`
-      : `install the package ${installer.package} of your system`
-  return `${name} ${version} is needed. Either ${how}; or put the path of one into ${variable}.`
+  return `${name} ${version} is needed. Either ${howToGet(installer)}; or put the path of one into ${variable}.`
+}
+
+function howToGet(installer: Installer): string {
+  if (installer.from === 'go')
+    return `install Go (https://go.dev/dl), then: go install ${installer.module}@v${installer.version}`
+  if (installer.from === 'pip')
+    return `install Python 3 with venv, and there: pip install '${installer.package}==${installer.version}'`
+  return `install the package ${installer.package} of your system`
 }

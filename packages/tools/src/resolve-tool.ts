@@ -5,8 +5,9 @@ import { TOOLS, type Tool, type ToolName } from './catalogue.ts'
 import { install, whileLocked } from './install.ts'
 import { type Judgement, judge } from './judge.ts'
 import { inPath } from './look-up.ts'
-import { type Env, run } from './run.ts'
+import type { Env } from './run.ts'
 import { formatVersion, type Version } from './version.ts'
+import { versionText } from './version-text.ts'
 
 export interface ResolveOptions {
   readonly env: Env
@@ -22,7 +23,7 @@ export interface ResolvedTool {
   readonly from: 'variable' | 'path' | 'cache' | 'installed'
 }
 
-const ASK_TIMEOUT_MS = 15_000
+const HOW = { go: 'with Go', pip: 'with pip', apt: 'from the system’s packages' } as const
 
 /**
  * Finds a tool that will do, or installs one: the path in the tool's variable, else PATH, else the project's cache, else
@@ -64,8 +65,7 @@ async function fromVariable(tool: Tool, path: string, env: Env): Promise<Resolve
 }
 
 async function installed(tool: Tool, cache: string, env: Env, log: (line: string) => void): Promise<ResolvedTool> {
-  const how = tool.installer.from === 'go' ? 'with Go' : 'from the system’s packages'
-  log(`Installing ${tool.name} ${how} into ${cache}; this takes ${tool.installer.takes}, once.`)
+  log(`Installing ${tool.name} ${HOW[tool.installer.from]} into ${cache}; this takes ${tool.installer.takes}, once.`)
   let version: Version = [0, 0, 0]
   const path = await install(cache, tool, env, async (made) => {
     const judgement = await ask(tool, made, env)
@@ -94,6 +94,5 @@ async function firstGood(
 }
 
 async function ask(tool: Tool, path: string, env: Env): Promise<Judgement> {
-  const { ok, stdout } = await run(path, tool.versionArguments, { env, timeoutMs: ASK_TIMEOUT_MS })
-  return judge(tool, ok ? stdout : undefined)
+  return judge(tool, await versionText(tool.tells, path, env))
 }

@@ -12,15 +12,17 @@ export function checkNode(version: string): Finding {
   return fail('node', `Node ${version} is too old.`, `Install Node ${NODE_MIN.join('.')} or later: https://nodejs.org`)
 }
 
+export type NeededTool = Extract<ToolName, 'nats-server' | 'redis-server' | 'opa'>
+
 /** What a local plane needs beside Node, and what for. `opa` is for those who change policies. */
-export const NEEDED_TOOLS: Readonly<Record<ToolName, string>> = {
+export const NEEDED_TOOLS: Readonly<Record<NeededTool, string>> = {
   'nats-server': 'the message bus',
   'redis-server': 'the record of tokens',
   opa: 'policies: checking, testing and building them',
 }
 
 /** As the local plane looks for it: its variable, PATH, then the project's cache. Nothing is installed. */
-export async function checkTool(name: ToolName, env: Env): Promise<Finding> {
+export async function checkTool(name: NeededTool, env: Env): Promise<Finding> {
   const check = `tool ${name}`
   const passed: string[] = []
   try {

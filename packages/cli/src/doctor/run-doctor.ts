@@ -1,14 +1,13 @@
 import { join } from 'node:path'
 import type { Session } from '@writ/agent-sdk'
 import { isFault, type Trust } from '@writ/contracts'
-import type { ToolName } from '@writ/tools'
 import { type Context, connectSession } from '../context.ts'
 import { contextsFile } from '../contexts/contexts-file.ts'
 import type { LocalFile } from '../local-file.ts'
 import { checkClock } from './check-clock.ts'
 import { checkAllPrivate, checkPrivate } from './check-files.ts'
 import { checkLog } from './check-log.ts'
-import { checkDisk, checkNode, checkTool, NEEDED_TOOLS } from './check-machine.ts'
+import { checkDisk, checkNode, checkTool, NEEDED_TOOLS, type NeededTool } from './check-machine.ts'
 import { checkPackage, checkWithdrawn, type PackageFindings } from './check-package.ts'
 import { checkControl, checkKeyInForce, checkPins, comparePins } from './check-plane.ts'
 import { checkPort, portOf } from './check-ports.ts'
@@ -47,7 +46,7 @@ export async function* runDoctor(options: DoctorOptions): AsyncGenerator<Finding
 }
 
 async function* checkLocal(home: string, local: LocalFile, env: DoctorOptions['env']): AsyncGenerator<Finding, void> {
-  for (const tool of Object.keys(NEEDED_TOOLS) as ToolName[]) yield await checkTool(tool, env)
+  for (const tool of Object.keys(NEEDED_TOOLS) as NeededTool[]) yield await checkTool(tool, env)
   yield await checkDisk(home)
   const secret = await checkPrivate('file mode', join(home, 'local.json'))
   if (secret !== undefined) yield secret

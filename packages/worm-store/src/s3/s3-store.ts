@@ -10,7 +10,7 @@ import {
   type WormStore,
 } from '../store.ts'
 import { openS3Client, type S3ClientOptions } from './s3-client.ts'
-import { type Kept, S3Objects } from './s3-objects.ts'
+import { type Found, type Kept, S3Objects } from './s3-objects.ts'
 import { type S3Place, s3Url } from './s3-place.ts'
 import { type ListedKey, listVersions, versionsOf } from './s3-versions.ts'
 
@@ -218,7 +218,7 @@ export class S3Store implements WormStore {
     const found = await this.#objects.get(key, versionId)
     if (found === undefined) throw this.#fault(key, 'was removed while it was read')
     if (Buffer.compare(found.bytes, bytes) !== 0) return 'conflict'
-    await this.#prolong(key, versionId, found, until)
+    await this.#prolong(key, versionId, await this.#kept(key, found), until)
     return 'stored'
   }
 
@@ -234,7 +234,13 @@ export class S3Store implements WormStore {
     const found = await this.#objects.get(key, versionId)
     if (found === undefined) throw this.#fault(key, 'is not there after it was written')
     if (Buffer.compare(found.bytes, bytes) !== 0) throw this.#fault(key, 'has other bytes than were written')
-    if (!isLocked(found, until)) throw this.#fault(key, 'was written and is not under COMPLIANCE retention as asked')
+    if (!isLocked(await this.#kept(key, found), until))
+      throw this.#fault(key, 'was written and is not under COMPLIANCE retention as asked')
+  }
+
+  /** Retention of what was read. Not every server tells it with the bytes. */
+  async #kept(key: string, found: Found): Promise<Kept> {
+    return found.mode === undefined ? ((await this.#objects.head(key, found.versionId)) ?? found) : found
   }
 
   /** The version that this very write made, where its answer was lost and the SDK tried again; undefined: another one was made. */
