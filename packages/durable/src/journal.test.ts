@@ -1,7 +1,7 @@
 import { appendFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Journal, type JournalOptions } from './journal.ts'
 import type { JournalFile } from './journal-file.ts'
 
@@ -128,6 +128,94 @@ describe('flushes are shared', () => {
     await using journal = await Journal.open(path, { wrapFile: trace })
     await journal.append(text('x')).then(() => events.push('resolved'))
     expect(events).toEqual(['written', 'flushed', 'resolved'])
+  })
+})
+
+describe('what may wait', () => {
+  /** The records of each flush. */
+  function counting() {
+    const state = { flushes: 0, full: false }
+    const wrapFile = (file: JournalFile): JournalFile => ({
+      ...file,
+      write: (bytes, at) =>
+        state.full ? Promise.reject(Object.assign(new Error(), { code: 'ENOSPC' })) : file.write(bytes, at),
+      datasync: () => {
+        state.flushes += 1
+        return file.datasync()
+      },
+    })
+    return { state, wrapFile }
+  }
+
+  test('goes in front of the next append, in its flush', async () => {
+    const { state, wrapFile } = counting()
+    await using journal = await Journal.open(path, { wrapFile })
+    journal.appendLater(text('a'))
+    journal.appendLater(text('b'))
+    expect(state.flushes).toBe(0)
+    await journal.append(text('c'))
+    expect([state.flushes, await read()]).toEqual([1, ['a', 'b', 'c']])
+  })
+
+  test('is lost with what it went with, or with nothing: a cut anywhere in that flush leaves neither', async () => {
+    await write(['first'])
+    const start = (await readFile(path)).length
+    {
+      await using journal = await Journal.open(path)
+      journal.appendLater(text('plan'))
+      await journal.append(text('redeem'))
+    }
+    const whole = await readFile(path)
+    for (let cut = start; cut < whole.length; cut++) {
+      await writeFile(path, whole.subarray(0, cut))
+      expect(await read()).toEqual(['first'])
+    }
+  })
+
+  test('stays for the next append when the disk was full, in front of it still', async () => {
+    const { state, wrapFile } = counting()
+    await using journal = await Journal.open(path, { wrapFile })
+    journal.appendLater(text('plan'))
+    state.full = true
+    await expect(journal.append(text('redeem'))).rejects.toMatchObject({ code: 'unavailable' })
+    state.full = false
+    await journal.append(text('redeem again'))
+    expect(await read()).toEqual(['plan', 'redeem again'])
+  })
+
+  test('goes by itself when nothing comes, when there is much of it, and when the journal is closed', async () => {
+    const { state, wrapFile } = counting()
+    {
+      await using journal = await Journal.open(path, { wrapFile })
+      journal.appendLater(text('alone'))
+      await vi.waitFor(() => expect(state.flushes).toBe(1), 10_000)
+      for (let n = 0; n < 256; n++) journal.appendLater(text('one of many'))
+      await vi.waitFor(() => expect(state.flushes).toBe(2), 900)
+      journal.appendLater(text('last'))
+    }
+    const records = await read()
+    expect([records[0], records.length, records.at(-1)]).toEqual(['alone', 258, 'last'])
+  })
+
+  test('is bounded while the disk takes nothing', async () => {
+    const { state, wrapFile } = counting()
+    state.full = true
+    await using journal = await Journal.open(path, { wrapFile })
+    const fill = () => {
+      for (;;) journal.appendLater(text('x'))
+    }
+    expect(fill).toThrow(expect.objectContaining({ code: 'unavailable' }))
+  })
+
+  test('is replaced by a compaction that was asked for after it, and not by one before', async () => {
+    {
+      await using journal = await Journal.open(path)
+      journal.appendLater(text('old'))
+      const compacted = journal.compact([text('all')])
+      journal.appendLater(text('new'))
+      await compacted
+    }
+    expect(await read()).toEqual(['all', 'new'])
   })
 })
 

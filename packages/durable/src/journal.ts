@@ -20,13 +20,21 @@ export interface JournalOptions {
   readonly wrapFile?: (file: JournalFile) => JournalFile
 }
 
-type Task = { readonly resolve: () => void; readonly reject: (fault: Fault) => void } & (
-  | { readonly kind: 'append'; readonly record: Uint8Array }
-  | { readonly kind: 'compact'; readonly records: readonly Uint8Array[] }
+type Task = {
+  readonly resolve: () => void
+  readonly reject: (fault: Fault) => void
+} & /** Without a record: what waits for company goes alone. */
+(
+  | { readonly kind: 'append'; readonly record?: Uint8Array }
+  | { readonly kind: 'compact'; readonly records: readonly Uint8Array[]; readonly replaced: ReadonlySet<Uint8Array> }
 )
 
 const FLUSH_BYTES_MAX = 4 << 20
 const FLUSH_RECORDS_MAX = 4096
+/** What waits for company goes alone after this time, or when there is this much of it. */
+const LATER_MS = 1000
+const LATER_RECORDS = 256
+const LATER_RECORDS_MAX = 4096
 
 /**
  * An append-only file of records, owned by one process (`lockDirectory`).
@@ -40,6 +48,9 @@ export class Journal implements AsyncDisposable {
   readonly #options: JournalOptions
   readonly #recordBytesMax: number
   readonly #tasks: Task[] = []
+  /** Records of `appendLater` that no flush has taken yet. */
+  #later: Uint8Array[] = []
+  #laterTimer: NodeJS.Timeout | undefined
   #file: JournalFile
   #seed: number
   #bytes: number
@@ -88,30 +99,56 @@ export class Journal implements AsyncDisposable {
 
   /** Resolves when the record is durable. Throws Fault `too_large`, or `unavailable` when disk or journal are full or fail. */
   append(record: Uint8Array): Promise<void> {
-    if (record.length > this.#recordBytesMax) {
-      return Promise.reject(
-        new Fault('too_large', { message: `A journal record is over ${this.#recordBytesMax} bytes.` }),
-      )
-    }
+    if (record.length > this.#recordBytesMax) return Promise.reject(this.#tooLarge())
     return this.#enqueue((settle) => ({ kind: 'append', record, ...settle }))
+  }
+
+  /**
+   * Takes a record that need not be durable before what comes next is: it stands in front of the next append, in the same flush, so that
+   * one never lasts without the other. When nothing comes it is written by itself within a second; a process that is killed before
+   * has lost it. Throws Fault `too_large`, or `unavailable` when the disk has failed for so long that no more can wait.
+   */
+  appendLater(record: Uint8Array): void {
+    if (record.length > this.#recordBytesMax) throw this.#tooLarge()
+    if (this.#closed) throw closed()
+    if (this.#later.length >= LATER_RECORDS_MAX)
+      throw new Fault('unavailable', { message: 'Too many journal records wait for the disk.' })
+    this.#later.push(record)
+    if (this.#later.length === LATER_RECORDS) this.#flushLater()
+    this.#laterTimer ??= setTimeout(() => this.#flushLater(), LATER_MS).unref()
   }
 
   /** Replaces all that was appended before this call by `records`, whole or not at all. Later appends come after them. */
   compact(records: Iterable<Uint8Array>): Promise<void> {
     const copy = [...records]
-    return this.#enqueue((settle) => ({ kind: 'compact', records: copy, ...settle }))
+    const replaced = new Set(this.#later)
+    return this.#enqueue((settle) => ({ kind: 'compact', records: copy, replaced, ...settle }))
   }
 
   /** Finishes what waits, then closes the file. Later calls throw Fault `unavailable`. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#closed) return
+    if (this.#later.length > 0) this.#flushLater()
     this.#closed = true
+    clearTimeout(this.#laterTimer)
     await this.#running
     await this.#file.close()
   }
 
+  /** What cannot be written now stays, and goes with the next append. */
+  #flushLater(): void {
+    clearTimeout(this.#laterTimer)
+    this.#laterTimer = undefined
+    if (!this.#closed && this.#later.length > 0)
+      this.#enqueue((settle) => ({ kind: 'append', ...settle })).catch(() => undefined)
+  }
+
+  #tooLarge(): Fault {
+    return new Fault('too_large', { message: `A journal record is over ${this.#recordBytesMax} bytes.` })
+  }
+
   #enqueue(make: (settle: Pick<Task, 'resolve' | 'reject'>) => Task): Promise<void> {
-    if (this.#closed) return Promise.reject(new Fault('unavailable', { message: 'The journal is closed.' }))
+    if (this.#closed) return Promise.reject(closed())
     return new Promise((resolve, reject) => {
       this.#tasks.push(make({ resolve, reject }))
       this.#running ??= this.#run()
@@ -125,7 +162,7 @@ export class Journal implements AsyncDisposable {
       const tasks = this.#takeNext()
       try {
         const first = tasks[0]
-        if (first?.kind === 'compact') await this.#rewrite(first.records)
+        if (first?.kind === 'compact') await this.#replace(first)
         else await this.#flush(tasks)
         for (const task of tasks) task.resolve()
       } catch (cause) {
@@ -141,14 +178,18 @@ export class Journal implements AsyncDisposable {
     let bytes = 0
     for (const task of this.#tasks) {
       if (task.kind !== 'append' || count === FLUSH_RECORDS_MAX || bytes > FLUSH_BYTES_MAX) break
-      bytes += task.record.length + 4
+      bytes += (task.record?.length ?? 0) + 4
       count += 1
     }
     return this.#tasks.splice(0, count)
   }
 
   async #flush(tasks: readonly Task[]): Promise<void> {
-    const records = tasks.flatMap((task) => (task.kind === 'append' ? [task.record] : []))
+    const later = this.#later.length
+    const own = tasks.flatMap((task) => (task.kind === 'append' && task.record !== undefined ? [task.record] : []))
+    const records = [...this.#later, ...own]
+    // Another flush has taken along what this one was for.
+    if (records.length === 0) return
     const frame = encodeFrame(this.#seed, this.#nextFrame, records)
     if (this.#bytes + frame.length > (this.#options.journalBytesMax ?? 1 << 30)) {
       throw new Fault('unavailable', { message: 'A journal is full.' })
@@ -163,6 +204,7 @@ export class Journal implements AsyncDisposable {
       throw error
     }
     this.#torn = false
+    this.#later.splice(0, later)
     this.#bytes += frame.length
     this.#nextFrame += 1
   }
@@ -177,6 +219,11 @@ export class Journal implements AsyncDisposable {
     await this.#file.truncate(this.#bytes)
     await this.#file.datasync()
     this.#torn = false
+  }
+
+  async #replace({ records, replaced }: Task & { kind: 'compact' }): Promise<void> {
+    await this.#rewrite(records)
+    this.#later = this.#later.filter((record) => !replaced.has(record))
   }
 
   async #rewrite(records: readonly Uint8Array[]): Promise<void> {
@@ -219,6 +266,10 @@ export class Journal implements AsyncDisposable {
       throw error
     }
   }
+}
+
+function closed(): Fault {
+  return new Fault('unavailable', { message: 'The journal is closed.' })
 }
 
 interface Position {

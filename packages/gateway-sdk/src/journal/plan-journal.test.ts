@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -62,7 +62,33 @@ const step = () => {
   return first
 }
 
+/** What a process that takes over after a `kill -9` at this moment would find. */
+async function onDisk() {
+  const copy = join(dir, 'copy')
+  await copyFile(path, copy)
+  const found = await PlanJournal.open(copy)
+  await found[Symbol.asyncDispose]()
+  return found.plans
+}
+
 describe('what a restart finds', () => {
+  test('G12: a redeem that may have been sent, and the plan that it belongs to, are there together', async () => {
+    await journal.takeOn(facts())
+    expect(plan().steps).toHaveLength(2)
+    await journal.redeem('p1', 's0', 1, 'redeem')
+    expect((await onDisk()).map((found) => [found.facts.plan_id, openTries(found).length])).toEqual([['p1', 1]])
+  })
+
+  test('an outcome of which it is not known that the stream has it is said again', async () => {
+    await journal.takeOn(facts())
+    await journal.ended(outcome('failed'))
+    await journal.stored(outcome('failed'))
+    expect(unstored(plan())).toEqual([])
+    expect((await onDisk()).flatMap(unstored).map(({ state }) => state)).toEqual(['failed'])
+    await journal.ended(outcome('refused', { step_id: 's1' }))
+    expect((await onDisk()).flatMap(unstored).map(({ state }) => state)).toEqual(['refused'])
+  })
+
   test('a redeem without a start is open, and so is a start without an end', async () => {
     await journal.takeOn(facts())
     await journal.redeem('p1', 's0', 1, 'redeem')

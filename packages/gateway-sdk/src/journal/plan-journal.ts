@@ -13,8 +13,10 @@ import type { PlanFacts } from '../core/plan-facts.ts'
 const COMPACT_ABOVE_BYTES = 1 << 20
 
 /**
- * What this gateway took on, in a file that survives `kill -9` and power cuts. Whatever is asked here was durable before
- * the call that recorded it returned; a call that throws Fault `unavailable` (disk full or failing) must stop what was to follow.
+ * What this gateway took on, in a file that survives `kill -9` and power cuts. What is sent or begun after a call was recorded
+ * durably before it returned; a call that throws Fault `unavailable` (disk full or failing) must stop what was to follow. That a plan was
+ * taken on, and that the stream has an outcome, are written with what comes next: a gateway that is killed before takes the plan on
+ * again, and says the outcome again.
  */
 export class PlanJournal implements AsyncDisposable {
   readonly #journal: Journal
@@ -50,8 +52,9 @@ export class PlanJournal implements AsyncDisposable {
     return plan !== undefined && isDone(plan) ? plan : undefined
   }
 
+  /** In the file together with the first redeem or end of its steps, or before. */
   async takeOn(facts: PlanFacts): Promise<void> {
-    await this.#append({ t: 'plan', facts })
+    this.#appendLater({ t: 'plan', facts })
     this.#idByDigest.set(facts.plan_digest, facts.plan_id)
   }
 
@@ -71,8 +74,9 @@ export class PlanJournal implements AsyncDisposable {
     return this.#append({ t: 'ended', outcome })
   }
 
-  stored({ plan_id, digest }: KeptOutcome): Promise<void> {
-    return this.#append({ t: 'stored', plan_id, digests: [digest] })
+  /** In the file with what is written next, at the latest after a second. */
+  async stored({ plan_id, digest }: KeptOutcome): Promise<void> {
+    this.#appendLater({ t: 'stored', plan_id, digests: [digest] })
   }
 
   /** Forgets what cannot come again, and rewrites the file when it has grown well beyond what is left. */
@@ -90,6 +94,11 @@ export class PlanJournal implements AsyncDisposable {
   #forget({ facts }: PlanState): void {
     this.#plans.delete(facts.plan_id)
     this.#idByDigest.delete(facts.plan_digest)
+  }
+
+  #appendLater(record: JournalRecord): void {
+    this.#journal.appendLater(encode(record))
+    take(this.#plans, record)
   }
 
   async #append(record: JournalRecord): Promise<void> {
