@@ -30,6 +30,8 @@ export class Guard {
   readonly #reader: AuthorityReader
   readonly #refresh = coalesce(() => this.#readToEnd())
   #digestAtKnown: string | undefined
+  /** When the last reading that came to its end began, on the monotonic clock; undefined: none has, or a later one failed. */
+  #readAtMs: number | undefined
   #saved: ControlPosition | undefined
 
   constructor(options: GuardOptions) {
@@ -41,13 +43,40 @@ export class Guard {
 
   /**
    * Reads SIGNERS and CONTROL to their ends. Throws Fault `unavailable` while one of them cannot be read, a message is withheld,
-   * CONTROL holds less than it did, it has no genesis, or the position cannot be kept: then nothing may begin.
+   * CONTROL holds less than it did, it has no genesis, or the position cannot be kept: then nothing may begin. A reading that began
+   * within the last `maxAgeMs` will do.
    */
-  refresh(): Promise<void> {
-    return this.#refresh()
+  async refresh(maxAgeMs = 0): Promise<void> {
+    const known = this.#readAtMs !== undefined && this.#readAtMs > performance.now() - maxAgeMs
+    if (!known) await this.#refresh()
+  }
+
+  /** Whether all of CONTROL up to there is applied and kept on the disk, and nothing is known to be amiss: then nothing more has to be read. */
+  holds({ stream, seq }: Rev): boolean {
+    const { control } = this.authority
+    const saved = this.#saved
+    return (
+      this.#readAtMs !== undefined &&
+      control.missing === undefined &&
+      control.stream === stream &&
+      control.seq >= seq &&
+      saved?.stream === stream &&
+      saved.seq >= seq
+    )
   }
 
   async #readToEnd(): Promise<void> {
+    const beganMs = performance.now()
+    try {
+      await this.#readAndKeep()
+      this.#readAtMs = beganMs
+    } catch (error) {
+      this.#readAtMs = undefined
+      throw error
+    }
+  }
+
+  async #readAndKeep(): Promise<void> {
     await this.#reader.control()
     const { control } = this.authority
     control.assertHolds(this.#options.known, this.#options.least, () => this.#digestAtKnown)

@@ -13,6 +13,11 @@ export interface BeginCheckOptions {
 }
 
 const OBSERVE_WITHIN_MS = 5000
+/**
+ * A plan that has just come was judged by a reading of its own, which does for the step that follows at once: the use is still to be
+ * asked for, and nothing begins before everything is applied that token-issuer had applied when it granted it.
+ */
+const READ_WITHIN_MS = 100
 
 /** What must still hold right before a step. A reason is a decided no; a Fault `unavailable` means that nobody can tell now. */
 export class BeginChecks {
@@ -22,9 +27,9 @@ export class BeginChecks {
     this.#options = options
   }
 
-  /** Reads what is withdrawn, first. Throws Fault `unavailable` while that cannot be read. */
+  /** By what is withdrawn as it was read a moment ago, or is read now. Throws Fault `unavailable` while that cannot be read. */
   async refusal(plan: VerifiedPlan, deviceId: string, nowSeconds: number): Promise<Reason | undefined> {
-    await this.#options.guard.refresh()
+    await this.#options.guard.refresh(READ_WITHIN_MS)
     if (nowSeconds >= plan.token.claims.exp) return { code: 'token_expired', message: 'The token has expired.' }
     if (nowSeconds >= plan.plan.claims.exp) return { code: 'expired', message: 'The plan has expired.' }
     return this.revoked(plan) ?? (await this.unbound(plan, deviceId))

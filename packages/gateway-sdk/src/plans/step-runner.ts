@@ -194,10 +194,12 @@ export class StepRunner {
     return this.#end(ref, { state: 'refused', reason })
   }
 
-  /** Whether everything that token-issuer had applied is applied here, in time. */
-  async #appliedUpTo({ stream, seq }: Rev, deadlineMs: number): Promise<boolean> {
+  /** Whether everything that token-issuer had applied is applied here, in time. What is not there yet is read. */
+  async #appliedUpTo(revHead: Rev, deadlineMs: number): Promise<boolean> {
     const { guard, clock, log } = this.#options
     const { control } = guard.authority
+    const { stream, seq } = revHead
+    if (guard.holds(revHead)) return true
     while (clock.monotonicMs() < deadlineMs) {
       await Promise.race([
         guard.refresh().catch((error: unknown) => log.warn({ err: error }, 'CONTROL cannot be read.')),
