@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { examples } from '../help.ts'
 import type { Act, Invocation } from '../invocation.ts'
 import { atLeastOne, list, wholeNumber } from '../options.ts'
+import { addExportCommand } from './audit-export.ts'
 import { instantOf } from './audit-instant.ts'
 import { subjectKeysOfPlane, withPlaceOptions } from './audit-place.ts'
 import { auditReport, type ReportOptions } from './audit-report.ts'
@@ -12,7 +13,7 @@ import { auditTail, type TailOptions } from './audit-tail.ts'
 import { auditTrace, type TraceOptions } from './audit-trace.ts'
 import { auditVerify, type VerifyOptions } from './audit-verify.ts'
 
-/** `writ audit verify|tail|trace|show|report|keys` */
+/** `writ audit verify|tail|trace|show|report|export|keys` */
 export function addAuditCommands(program: Command, act: Act): void {
   const audit = program
     .command('audit')
@@ -22,6 +23,7 @@ export function addAuditCommands(program: Command, act: Act): void {
   addTrace(audit, act)
   addShow(audit, act)
   addReport(audit, act)
+  addExportCommand(audit, act)
   addKeys(audit, act)
 }
 
