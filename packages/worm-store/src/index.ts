@@ -7,6 +7,7 @@ export { S3Store, type S3StoreOptions } from './s3/s3-store.ts'
 // What a store is asked before a log is opened in it.
 export * from './self-test/index.ts'
 export {
+  type ObjectRetention,
   type PutOutcome,
   type RemoveOutcome,
   type ReplaceOutcome,

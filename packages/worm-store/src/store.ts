@@ -13,6 +13,17 @@ export interface Version {
   readonly etag: string
 }
 
+/** How an object is locked, as the storage itself says. */
+export interface ObjectRetention {
+  /** Absent: it is under no retention. */
+  readonly mode?: 'COMPLIANCE' | 'GOVERNANCE'
+  readonly until?: Date
+  /** Under a legal hold. */
+  readonly hold: boolean
+  /** When it was stored, by the storage's clock. */
+  readonly storedAt?: Date
+}
+
 /**
  * Write-once storage. Every method may be called by several processes at once on the same store.
  *
@@ -65,6 +76,12 @@ export interface WormStore {
 
   /** Whether an object is under legal hold; false where there is none. */
   held(key: string): Promise<boolean>
+
+  /**
+   * How an object is locked, of a replaced one its first version; undefined where there is no such object. Absent where the storage has no locks
+   * of its own that its owner could not lift, as a directory has none.
+   */
+  retention?(key: string): Promise<ObjectRetention | undefined>
 }
 
 const SEGMENT = /^[A-Za-z0-9_-][A-Za-z0-9._-]*$/

@@ -18,6 +18,8 @@ export interface Kept {
   readonly mode: string | undefined
   readonly until: Date | undefined
   readonly held: boolean
+  /** By S3's clock. */
+  readonly storedAt?: Date | undefined
 }
 
 export interface Found extends Kept {
@@ -176,10 +178,12 @@ function keptBy(answer: {
   readonly ObjectLockMode?: string | undefined
   readonly ObjectLockRetainUntilDate?: Date | undefined
   readonly ObjectLockLegalHoldStatus?: string | undefined
+  readonly LastModified?: Date | undefined
 }): Kept {
   return {
     mode: answer.ObjectLockMode,
     until: answer.ObjectLockRetainUntilDate,
     held: answer.ObjectLockLegalHoldStatus === 'ON',
+    storedAt: answer.LastModified,
   }
 }

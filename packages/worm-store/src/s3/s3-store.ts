@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { Fault } from '@writ/contracts'
 import {
+  type ObjectRetention,
   type PutOutcome,
   type RemoveOutcome,
   type ReplaceOutcome,
@@ -175,6 +176,19 @@ export class S3Store implements WormStore {
   async held(key: string): Promise<boolean> {
     requireKey(key)
     return (await this.#first(key))?.held === true
+  }
+
+  async retention(key: string): Promise<ObjectRetention | undefined> {
+    requireKey(key)
+    const first = await this.#first(key)
+    if (first === undefined) return undefined
+    const { mode, until, held, storedAt } = first
+    return {
+      hold: held,
+      ...((mode === 'COMPLIANCE' || mode === 'GOVERNANCE') && { mode }),
+      ...(until !== undefined && { until }),
+      ...(storedAt !== undefined && { storedAt }),
+    }
   }
 
   /** Removes markers, then versions, the newest first: no later version ever takes the place of the first. */
