@@ -92,6 +92,7 @@ const RECORD_TITLES: Readonly<Record<(typeof RECORD_KINDS)[number], string>> = {
   approver: 'The record of an approver.',
   operator: 'The record of an operator.',
   policy: 'The record policy/active: which bundle decides.',
+  subject: 'The record of a person: that the keys of what was sealed about them are destroyed.',
 }
 
 /**

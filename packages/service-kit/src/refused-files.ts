@@ -1,6 +1,6 @@
-import { mkdir, readdir } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { errnoOf, writeFileDurably } from '@writ/durable'
+import { errnoOf, syncDirectory, writeFileDurably } from '@writ/durable'
 import type { Logger } from './logger.ts'
 
 const FILES_MAX = 1000
@@ -28,5 +28,18 @@ export class RefusedFiles {
     } catch (error) {
       this.#log.warn({ digest, errno: errnoOf(error), err: error }, 'refused message not kept')
     }
+  }
+
+  /** Removes each message that `keeps` says no to. Throws what the disk says. */
+  async forget(keeps: (body: Uint8Array) => boolean): Promise<void> {
+    const names = await readdir(this.#dir).catch((error: unknown) => {
+      if (errnoOf(error) === 'ENOENT') return []
+      throw error
+    })
+    for (const name of names) {
+      const file = join(this.#dir, name)
+      if (!keeps(await readFile(file))) await rm(file, { force: true })
+    }
+    if (names.length > 0) await syncDirectory(this.#dir)
   }
 }

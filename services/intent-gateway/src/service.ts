@@ -1,4 +1,4 @@
-import { openWrappingKey, SubjectKeys } from '@writ/audit'
+import { openWrappingKey, SubjectKeys, subjectOf } from '@writ/audit'
 import { coalesce } from '@writ/bus'
 import { ANY, subjects } from '@writ/contracts'
 import { signMessage } from '@writ/keys'
@@ -11,12 +11,15 @@ import { DecisionFiles } from './adapters/decision-files.ts'
 import { Evidence } from './adapters/evidence.ts'
 import { followIntents } from './adapters/follow-intents.ts'
 import { GatewayRecorder } from './adapters/gateway-recorder.ts'
+import { holdsOf } from './adapters/holds.ts'
 import { IntentRecords } from './adapters/intent-records.ts'
 import { OutcomeCopies } from './adapters/outcome-copies.ts'
 import { Papers } from './adapters/papers.ts'
 import { Room } from './adapters/room.ts'
 import { Statuses } from './adapters/statuses.ts'
+import { SubjectEraser } from './adapters/subject-eraser.ts'
 import type { Config } from './config.ts'
+import { isAboutAnother, unsettledOf } from './core/about-subject.ts'
 import { IntentIndex } from './core/intent-index.ts'
 import { nextMove } from './core/next-move.ts'
 import { advance } from './handlers/advance.ts'
@@ -43,6 +46,8 @@ export interface Overrides {
   /** Stops the start while it waits for what is not there yet. */
   readonly signal?: AbortSignal
   readonly clock?: Clock
+  /** Instead of what the store says. */
+  readonly heldEpochs?: () => Promise<readonly string[]>
 }
 
 export interface RunningIntentGateway extends AsyncDisposable {
@@ -75,27 +80,28 @@ interface Parts {
   readonly statuses: Statuses
   readonly outcomes: OutcomeCopies
   readonly evidence: Evidence
+  readonly eraser: SubjectEraser
   readonly ask: ReturnType<typeof askOver>
   readonly meter: ReturnType<typeof createMeter>
   readonly room: Room
 }
 
 async function makeParts(
-  { bus, region, signer, follower, authority, audit, log, metrics, enrolment }: ServiceContext,
+  context: ServiceContext,
   config: Config,
   overrides: Overrides,
   teardown: Teardown,
 ): Promise<Parts> {
+  const { bus, region, signer, follower, authority, audit, log, metrics, enrolment } = context
   const clock = overrides.clock ?? { nowSeconds: () => Math.floor(Date.now() / 1000) }
   const sign: Sign = (message, claims) => signMessage(signer, message, claims)
   const index = new IntentIndex()
   const meter = createMeter(metrics, () => index.entries())
   const bucket = bus.bucket('intents')
-  const keys = await SubjectKeys.open(
-    await openWrappingKey(config.wrapKey),
-    bucketKeys(bus.bucket('subject-keys')),
-    region,
-  )
+  const store = bucketKeys(bus.bucket('subject-keys'))
+  const wrapping = await openWrappingKey(config.wrapKey)
+  const keys = await SubjectKeys.open(wrapping, store, region, (subject) => authority.trust.version('subject', subject))
+  const evidence = new Evidence(new Papers(audit, keys, clock), authority)
   const room = teardown.use(new Room(bus, (err) => log.warn({ err }, 'the bucket of intents cannot be measured')))
   await room.look()
   return {
@@ -120,7 +126,22 @@ async function makeParts(
     claims: new Claims(bucket),
     outcomes: new OutcomeCopies(bucket, bus, region),
     statuses: new Statuses(bus, sign, clock, meter, region),
-    evidence: new Evidence(new Papers(audit, keys, clock), authority),
+    evidence,
+    eraser: await SubjectEraser.open({
+      keys,
+      store,
+      trust: authority.trust,
+      readRegistry: () => follower.registry(),
+      record: ({ value }) => evidence.filed(value),
+      heldEpochs: overrides.heldEpochs ?? holdsOf(config.store),
+      unsettled: (subject) => unsettledOf(index.entries(), (user) => subjectOf(keys.pseudonym(user)) === subject),
+      forgetFiles: (subject) =>
+        context.refusedFiles.forget((body) =>
+          isAboutAnother(body, (user) => subjectOf(keys.pseudonym(user)) === subject),
+        ),
+      stateDir: context.stateDir,
+      nowMs: () => clock.nowSeconds() * 1000,
+    }),
     ask: askOver(bus, region),
   }
 }
@@ -199,6 +220,7 @@ async function listen(
   worklist.start()
   await hear(context, parts, work, teardown)
   await keepGatewaysRecorded(context, parts, work, teardown)
+  await keepErasing(context, parts, work, teardown)
   const catchUp = async (): Promise<void> => {
     await tail.catchUp()
   }
@@ -242,6 +264,7 @@ async function hear(
 }
 
 const RECORD_GATEWAYS_MS = 30_000
+const LOOK_FOR_ERASURES_MS = 5000
 
 /** What gateways sign is judged by their records: these are in the log soon, also those that another replica filed and did not live to record. */
 async function keepGatewaysRecorded(
@@ -259,6 +282,23 @@ async function keepGatewaysRecorded(
   const look = (): void => beside('records of gateways are not in the log yet')(recorder.catchUp())
   const timer = setInterval(look, RECORD_GATEWAYS_MS)
   teardown.defer(() => clearInterval(timer))
+  teardown.defer(bus.onReconnect(look))
+  look()
+}
+
+/** An erasure is carried out by every instance, so that none goes on with a key that it has in memory, and completed by whichever comes next. */
+async function keepErasing(
+  { bus, region }: ServiceContext,
+  { eraser }: Parts,
+  { beside }: Work,
+  teardown: Teardown,
+): Promise<void> {
+  const at = subjects(region)
+  const look = (): void => beside('an erasure has to wait')(eraser.catchUp())
+  const heard = await bus.subscribe(at.stored(at.registry('subject', ANY)), look)
+  const timer = setInterval(look, LOOK_FOR_ERASURES_MS)
+  teardown.defer(() => clearInterval(timer))
+  teardown.defer(() => heard.unsubscribe())
   teardown.defer(bus.onReconnect(look))
   look()
 }

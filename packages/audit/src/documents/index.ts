@@ -1,5 +1,17 @@
 export { type OpenedDocument, openDocument, sealDocument } from './sealed-document.ts'
 export {
+  openPseudonyms,
+  quarterOf,
+  quartersOfEpoch,
+  quartersUntil,
+  subjectKeyId,
+  subjectOf,
+  subjectOfKey,
+} from './subject-ids.ts'
+export {
+  DESTROYED,
+  type Erasures,
+  isDestroyed,
   RECORDS_KEY_ID,
   type SubjectKey,
   type SubjectKeyStore,

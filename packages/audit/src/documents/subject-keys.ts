@@ -1,5 +1,6 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { Fault } from '@writ/contracts'
+import { openPseudonyms, quarterOf, subjectKeyId, subjectOf, subjectOfKey } from './subject-ids.ts'
 import type { WrappingKey } from './wrapping-key.ts'
 
 /** Wrapped keys by key id. The one store from which a value can be purged, so that what was sealed under it is erased. */
@@ -9,11 +10,18 @@ export interface SubjectKeyStore {
   create(keyId: string, wrapped: Uint8Array): Promise<boolean>
 }
 
+/** Lies in the store where a key was destroyed, so that none is made again under its id. */
+export const DESTROYED: Uint8Array = Uint8Array.of(0)
+export const isDestroyed = (stored: Uint8Array): boolean => stored.length === 1 && stored[0] === 0
+
 export interface SubjectKey {
   readonly kid: string
   /** 32 bytes. Secret. */
   readonly key: Uint8Array
 }
+
+/** How often a person's keys were destroyed, by operators' records as far as they are known here: the keys after that are other ones. */
+export type Erasures = (subject: string) => number
 
 /** The key of what is about nobody in particular: commands, control messages. It is never destroyed. */
 export const RECORDS_KEY_ID = 'records'
@@ -23,30 +31,39 @@ const CACHED_KEYS_MAX = 1000
 export class SubjectKeys {
   readonly #wrapping: WrappingKey
   readonly #store: SubjectKeyStore
-  readonly #pseudonymKey: Uint8Array
   readonly #region: string
+  readonly #erasures: Erasures
   readonly #keys = new Map<string, Promise<SubjectKey>>()
+  /** Who stands for whom, in this region. */
+  readonly pseudonym: (user: string) => string
 
-  private constructor(wrapping: WrappingKey, store: SubjectKeyStore, region: string, pseudonymKey: Uint8Array) {
+  private constructor(
+    wrapping: WrappingKey,
+    store: SubjectKeyStore,
+    region: string,
+    pseudonym: (user: string) => string,
+    erasures: Erasures,
+  ) {
     this.#wrapping = wrapping
     this.#store = store
     this.#region = region
-    this.#pseudonymKey = pseudonymKey
+    this.pseudonym = pseudonym
+    this.#erasures = erasures
   }
 
-  static async open(wrapping: WrappingKey, store: SubjectKeyStore, region: string): Promise<SubjectKeys> {
-    return new SubjectKeys(wrapping, store, region, await wrapping.derive(`pseudonym.${region}`))
+  static async open(
+    wrapping: WrappingKey,
+    store: SubjectKeyStore,
+    region: string,
+    erasures: Erasures = () => 0,
+  ): Promise<SubjectKeys> {
+    return new SubjectKeys(wrapping, store, region, await openPseudonyms(wrapping, region), erasures)
   }
 
-  /** `p:` and 22 characters (132 bits) of an HMAC: the same for a user in one region, of no use to who lacks the key. */
-  pseudonym(user: string): string {
-    return `p:${createHmac('sha256', this.#pseudonymKey).update(user).digest('base64url').slice(0, 22)}`
-  }
-
-  /** `u-<pseudonym>-<year>q<quarter>`, in UTC. It names nobody, and can be made again to destroy the key. */
+  /** The id of the key that what is said about a user now is sealed under. It names nobody, and can be made again to destroy the key. */
   keyId(user: string, nowMs: number): string {
-    const now = new Date(nowMs)
-    return `u-${this.pseudonym(user).slice(2)}-${now.getUTCFullYear()}q${Math.floor(now.getUTCMonth() / 3) + 1}`
+    const subject = subjectOf(this.pseudonym(user))
+    return subjectKeyId(subject, quarterOf(nowMs), this.#erasures(subject))
   }
 
   /** The user's key of this quarter, made when it is first asked for. Throws Fault `unavailable`: then nothing is recorded. */
@@ -58,9 +75,9 @@ export class SubjectKeys {
     return this.#key(RECORDS_KEY_ID)
   }
 
-  /** Forgets the copy of a key that was destroyed. */
-  forget(kid: string): void {
-    this.#keys.delete(kid)
+  /** Forgets the copies of a person's keys, which were destroyed. */
+  forget(subject: string): void {
+    for (const kid of this.#keys.keys()) if (subjectOfKey(kid) === subject) this.#keys.delete(kid)
   }
 
   #key(kid: string): Promise<SubjectKey> {
@@ -82,6 +99,8 @@ export class SubjectKeys {
       wrapped = (await this.#store.create(kid, made)) ? made : await this.#store.get(kid)
     }
     if (wrapped === undefined) throw new Fault('unavailable', { message: 'A subject key is not to be had now.' })
+    // The record of the erasure, which leads to the next key, is read by those who have not yet within seconds.
+    if (isDestroyed(wrapped)) throw new Fault('unavailable', { message: 'A subject key was destroyed just now.' })
     return { kid, key: await this.#wrapping.unwrap(name, wrapped) }
   }
 }
@@ -92,8 +111,9 @@ export async function unwrapSubjectKeys(
   region: string,
   stored: Iterable<readonly [kid: string, wrapped: Uint8Array]>,
 ): Promise<SubjectKey[]> {
+  const left = [...stored].filter(([, wrapped]) => !isDestroyed(wrapped))
   return Promise.all(
-    [...stored].map(async ([kid, wrapped]) => ({ kid, key: await wrapping.unwrap(wrappedName(region, kid), wrapped) })),
+    left.map(async ([kid, wrapped]) => ({ kid, key: await wrapping.unwrap(wrappedName(region, kid), wrapped) })),
   )
 }
 

@@ -1,4 +1,4 @@
-import type { AuditEvent, Command, Cosign, RecordKind } from '@writ/contracts'
+import { ALWAYS_TWO_PERSON, type AuditEvent, type Command, type Cosign, type RecordKind } from '@writ/contracts'
 import type { Where } from './verdicts.ts'
 
 interface Cosigned {
@@ -26,7 +26,7 @@ export class SecondOperators {
   readonly #cosigns = new Map<string, Map<string, Cosigned>>()
 
   constructor(kinds: readonly RecordKind[]) {
-    this.#kinds = kinds
+    this.#kinds = [...ALWAYS_TWO_PERSON, ...kinds]
   }
 
   command({ detail }: AuditEvent, digest: string, claims: Command | undefined, where: Where, since: number): void {

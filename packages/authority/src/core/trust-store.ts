@@ -1,5 +1,6 @@
 import {
   type AgentRecord,
+  ALWAYS_TWO_PERSON,
   ENDORSEMENT_SECONDS_MAX,
   Fault,
   type KeyEndorsement,
@@ -149,7 +150,7 @@ export class TrustStore {
       const refusal = this.#lineRefusal(line, kind === 'operator')
       if (refusal !== undefined) return refusal
     }
-    return filed.cosigns.length === 0 && this.#trust.two_person.includes(kind)
+    return filed.cosigns.length === 0 && [...ALWAYS_TWO_PERSON, ...this.#trust.two_person].includes(kind)
       ? new Fault('chain_broken', { message: 'A record of this kind needs a second operator’s word.' })
       : undefined
   }

@@ -17,7 +17,7 @@ export type RpcGroup = 'policy' | 'token'
 
 /** Kinds of `registry.<kind>.<id>`. */
 export const SIGNER_KINDS = ['key', 'operator', 'gateway', 'policy'] as const
-export const REGISTRY_KINDS = ['agent', 'device', 'approver'] as const
+export const REGISTRY_KINDS = ['agent', 'device', 'approver', 'subject'] as const
 export type FiledKind = (typeof SIGNER_KINDS)[number] | (typeof REGISTRY_KINDS)[number]
 
 /** Key-value buckets; a bucket's stream is `KV_<bucket>` and its subjects are `$KV.<bucket>.<key>`. */

@@ -53,6 +53,13 @@ export type OperatorRecord = z.output<typeof OperatorRecord>
 export const PolicyRecord = z.strictObject({ bundle_sha256: Sha256, revision: z.string().min(1).max(128) })
 export type PolicyRecord = z.output<typeof PolicyRecord>
 
+/** A person without a name: `u-` and the 22 characters of their pseudonym. Records are never forgotten. */
+export const SubjectId = z.string().regex(/^u-[A-Za-z0-9_-]{22}$/)
+
+/** What was sealed about the person is erased: the keys that were made before this version are destroyed. */
+export const SubjectRecord = z.strictObject({ erased: z.literal(true) })
+export type SubjectRecord = z.output<typeof SubjectRecord>
+
 /** Schemas of the record of each kind that a command files. */
 export const RECORDS = {
   agent: AgentRecord,
@@ -61,9 +68,20 @@ export const RECORDS = {
   approver: ApproverRecord,
   operator: OperatorRecord,
   policy: PolicyRecord,
+  subject: SubjectRecord,
 } as const
 export type RecordKind = keyof typeof RECORDS
-export const RECORD_KINDS: readonly RecordKind[] = ['agent', 'device', 'gateway', 'approver', 'operator', 'policy']
+export const RECORD_KINDS: readonly RecordKind[] = [
+  'agent',
+  'device',
+  'gateway',
+  'approver',
+  'operator',
+  'policy',
+  'subject',
+]
+/** Kinds that need a second operator's signature whatever the enrolment package says. */
+export const ALWAYS_TWO_PERSON: readonly RecordKind[] = ['subject']
 export type RecordOf<K extends RecordKind> = z.output<(typeof RECORDS)[K]>
 
 const command = { ...expiring, jti: Id, id: Id, version: z.int().min(1), reason: Text }
@@ -82,6 +100,8 @@ export const commandMessage = defineMessage({
     filing('approver'),
     filing('operator'),
     filing('policy'),
+    // What is destroyed stays so: there is no removal.
+    z.strictObject({ ...command, id: SubjectId, kind: z.literal('subject'), record: SubjectRecord }),
   ]),
 })
 export type Command = z.output<typeof commandMessage.schema>

@@ -9,6 +9,7 @@ import {
   verifyParty,
 } from '@writ/authority'
 import {
+  ALWAYS_TWO_PERSON,
   commandMessage,
   cosignMessage,
   type DeviceRecord,
@@ -51,7 +52,7 @@ export function checkFiling({ trust, region }: Authority, filed: FiledValue, two
   }
   if (kind === 'policy' && id !== 'active')
     throw new Fault('malformed', { message: 'The policy record is policy/active.' })
-  if (twoPerson.includes(kind) && filed.cosigns.length === 0)
+  if ([...ALWAYS_TWO_PERSON, ...twoPerson].includes(kind) && filed.cosigns.length === 0)
     throw new Fault('approval_required', { message: 'Records of this kind need a second operator’s signature.' })
   const next = trust.version(kind, id) + 1
   if (version !== next) throw new Fault('wrong_version', { message: `The next version is ${next}.` })

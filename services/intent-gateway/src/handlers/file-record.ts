@@ -1,4 +1,4 @@
-import { type FiledValue, parseFiledValue } from '@writ/authority'
+import { type FiledRecord, type FiledValue, parseFiledValue } from '@writ/authority'
 import type { Bus } from '@writ/bus'
 import { isRefusal } from '@writ/bus'
 import {
@@ -15,6 +15,7 @@ import { requestDigest } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { Evidence } from '../adapters/evidence.ts'
+import type { SubjectEraser } from '../adapters/subject-eraser.ts'
 import { checkFiling, verifyCommand } from '../core/check-command.ts'
 import type { AuthorityView, Clock, Log, Sign } from '../ports.ts'
 import { result } from './answer.ts'
@@ -26,6 +27,7 @@ export interface FileRecordDeps {
   readonly bus: Pick<Bus, 'store' | 'lastBySubject'>
   readonly claims: Claims
   readonly evidence: Evidence
+  readonly eraser: Pick<SubjectEraser, 'assertMay' | 'erase'>
   readonly sign: Sign
   readonly clock: Clock
   readonly log: Log
@@ -52,7 +54,7 @@ export function fileRecord(deps: FileRecordDeps): (operatorId: string, body: Uin
     if (claim === 'another') throw new Fault('replayed', { message: 'Another command was signed under this jti.' })
     const outcome = claim.answer ?? (await decideFiling(deps, filed))
     if (claim.answer === undefined) await deps.claims.answer('command', operatorId, claims.jti, jws.digest, outcome)
-    if (outcome.ok) await recorded(deps, filed)
+    if (outcome.ok) await (filed.command.claims.kind === 'subject' ? erased(deps, filed) : recorded(deps, filed))
     return result(deps, requestDigest(body), outcome)
   }
 }
@@ -84,6 +86,7 @@ async function decideFiling(deps: FileRecordDeps, filed: FiledValue): Promise<Ou
       await deps.view.catchUp()
       if (isFiled(deps.view, filed)) return { ok: true, version }
       checkFiling(deps.view.authority, filed, deps.view.twoPerson)
+      if (kind === 'subject') await deps.eraser.assertMay(id, version)
       if (await store(deps, filed, last?.seq ?? 0)) return { ok: true, version }
     } catch (error) {
       if (!isFault(error) || error.code === 'unavailable' || error.code === 'internal') throw error
@@ -119,6 +122,13 @@ async function store(deps: FileRecordDeps, filed: FiledValue, seq: number): Prom
 async function recorded({ evidence, log }: FileRecordDeps, { value }: FiledValue): Promise<void> {
   const report = (err: unknown): void => log.warn({ err }, 'a filed record is not in the log yet')
   await soon(evidence.filed(value), report).catch(report)
+}
+
+/** It is answered when the keys are gone. Who asks again, or whichever instance starts next, completes it. */
+async function erased({ view, eraser }: FileRecordDeps, { command }: FiledValue): Promise<void> {
+  const erasure = view.authority.trust.recordByDigest(command.jws.digest)
+  if (erasure === undefined) throw new Fault('unavailable', { message: 'The record of the erasure cannot be read.' })
+  await eraser.erase(erasure as FiledRecord<'subject'>)
 }
 
 function streamOf(kind: RecordKind): 'SIGNERS' | 'REGISTRY' {
