@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   DeleteObjectCommand,
   GetObjectCommand,
+  GetObjectLegalHoldCommand,
+  GetObjectRetentionCommand,
   HeadObjectCommand,
   PutObjectCommand,
   PutObjectLegalHoldCommand,
@@ -43,7 +45,8 @@ export type Put = { readonly versionId: string; readonly etag: string } | 'exist
 /** 409 ConditionalRequestConflict: another conditional write of this key was under way. */
 const CONFLICT_TRIES_MAX = 8
 const CONFLICT_WAIT_MS = 50
-const ABSENT = new Set(['NoSuchKey', 'NoSuchVersion', 'NotFound'])
+/** The last: an object without retention or hold. */
+const ABSENT = new Set(['NoSuchKey', 'NoSuchVersion', 'NotFound', 'NoSuchObjectLockConfiguration'])
 
 /** Single requests on the versions under one prefix of a bucket. What S3 does not do is thrown as Fault `unavailable`. */
 export class S3Objects {
@@ -99,11 +102,25 @@ export class S3Objects {
     })
   }
 
+  /** What a version is kept by; undefined: there is none. Some servers tell it of the current version alone, unless asked in so many words. */
   async head(key: string, versionId: string): Promise<(Kept & { readonly writeId: string | undefined }) | undefined> {
-    return await this.#ifThere('HeadObject', key, async () => {
-      const answer = await this.client.send(new HeadObjectCommand({ ...this.#at(key), VersionId: versionId }))
+    const at = { ...this.#at(key), VersionId: versionId }
+    const found = await this.#ifThere('HeadObject', key, async () => {
+      const answer = await this.client.send(new HeadObjectCommand(at))
       return { ...keptBy(answer), writeId: answer.Metadata?.['writ-write'] }
     })
+    if (found === undefined || found.mode !== undefined) return found
+    const [retention, hold] = await Promise.all([
+      this.#ifThere('GetObjectRetention', key, () => this.client.send(new GetObjectRetentionCommand(at))),
+      this.#ifThere('GetObjectLegalHold', key, () => this.client.send(new GetObjectLegalHoldCommand(at))),
+    ])
+    return {
+      mode: retention?.Retention?.Mode,
+      until: retention?.Retention?.RetainUntilDate,
+      held: hold?.LegalHold?.Status === 'ON',
+      storedAt: found.storedAt,
+      writeId: found.writeId,
+    }
   }
 
   /** Sets a later end of retention. False where S3 refuses, as it does an earlier one. */
