@@ -1,6 +1,7 @@
 import { Fault } from '@writ/contracts'
 import { HASH_BYTES } from './merkle.ts'
-import { decodeBase64, isKeyName, type NoteVerifier, openNote } from './note.ts'
+import { openNote } from './note.ts'
+import { decodeBase64, isKeyName, NOTE_COSIGNATURE, type NoteVerifier } from './note-key.ts'
 
 /** What a log signs: at this size it had this root (C2SP tlog-checkpoint 1.0.0). */
 export interface Checkpoint {
@@ -31,15 +32,25 @@ export function parseCheckpoint(text: string): Checkpoint {
   return { origin, size: Number(size), root: bytes, extensions }
 }
 
+/** A checkpoint that its log has signed. */
+export interface OpenedCheckpoint extends Checkpoint {
+  /** When, in Unix seconds, by the clock of the log's own cosigner; absent where none is known that signed it and says a time. */
+  readonly signedTimeSeconds?: number
+}
+
 /**
- * Opens a signed checkpoint: signed by a known key whose name is its origin. Faults of `openNote` and `parseCheckpoint`; `unknown_key` too where
- * the only known signers have other names than the origin.
+ * Opens a signed checkpoint: signed by a known log key whose name is its origin. A cosignature alone does not do: it says when, not whose log it is.
+ * Faults of `openNote` and `parseCheckpoint`; `unknown_key` too where the only known signers have other names than the origin.
  */
-export function openCheckpoint(note: string, known: readonly NoteVerifier[]): Checkpoint {
-  const { text, verifiedBy } = openNote(note, known)
+export function openCheckpoint(note: string, known: readonly NoteVerifier[]): OpenedCheckpoint {
+  const { text, verifiedBy, cosignatures } = openNote(note, known)
   const checkpoint = parseCheckpoint(text)
-  if (!verifiedBy.some(({ name }) => name === checkpoint.origin)) {
+  const { origin } = checkpoint
+  if (!verifiedBy.some(({ name, type }) => name === origin && type !== NOTE_COSIGNATURE)) {
     throw new Fault('unknown_key', { message: 'The log that the checkpoint names has not signed it.' })
   }
-  return checkpoint
+  const times = cosignatures.flatMap(({ verifier, timeSeconds }) =>
+    verifier.name === origin && timeSeconds > 0 ? [timeSeconds] : [],
+  )
+  return times.length === 0 ? checkpoint : { ...checkpoint, signedTimeSeconds: Math.max(...times) }
 }

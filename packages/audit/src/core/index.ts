@@ -1,5 +1,11 @@
 export { type AuditEntry, auditEntry } from './audit-entry.ts'
-export { type Checkpoint, formatCheckpoint, openCheckpoint, parseCheckpoint } from './checkpoint.ts'
+export {
+  type Checkpoint,
+  formatCheckpoint,
+  type OpenedCheckpoint,
+  openCheckpoint,
+  parseCheckpoint,
+} from './checkpoint.ts'
 export {
   type Appended,
   append,
@@ -26,14 +32,20 @@ export {
   verifyInclusion,
 } from './merkle-proof.ts'
 export {
-  formatNote,
+export { type Cosignature, formatNote, type OpenedNote, openNote } from './note.ts'
+  cosignedText,
   formatVkey,
   type NoteVerifier,
+  NOTE_COSIGNATURE,
+  NOTE_ECDSA,
+  NOTE_ED25519,
+  type NoteKeyType,
   noteVerifier,
-  type OpenedNote,
-  openNote,
   parseVkey,
-} from './note.ts'
+  spkiOfP256,
+  timedSignature,
+} from './note-key.ts'
+export { type ClockRegression, type SignedTime, SignedTimes } from './signed-time.ts'
 export { type ReadTile, tileHashes } from './tile-hashes.ts'
 export {
   bundlePath,

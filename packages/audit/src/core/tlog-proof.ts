@@ -2,7 +2,7 @@ import { Fault } from '@writ/contracts'
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
 import { HASH_BYTES, leafHash } from './merkle.ts'
 import { verifyInclusion } from './merkle-proof.ts'
-import { decodeBase64, type NoteVerifier } from './note.ts'
+import { decodeBase64, type NoteVerifier } from './note-key.ts'
 
 const HEADER = 'c2sp.org/tlog-proof@v1'
 const HASHES_MAX = 64

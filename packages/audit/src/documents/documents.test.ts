@@ -178,7 +178,8 @@ describe('files', () => {
     for (const reference of ['open.key', 'short.key', 'no.key'].map((name) => `file:${join(dir, name)}`)) {
       await expect(openWrappingKey(reference)).rejects.toMatchObject({ code: 'unavailable' })
     }
-    await expect(openWrappingKey('kms:alias/wrap')).rejects.toMatchObject({ code: 'unavailable' })
+    for (const reference of ['kms:', 'kms:not a key', 'kms:arn:aws:s3:::bucket', 'vault:x'])
+      await expect(openWrappingKey(reference), reference).rejects.toMatchObject({ code: 'malformed' })
   })
 
   test('subject keys come back from their file, which is for its owner alone', async () => {

@@ -19,4 +19,11 @@ export {
   unwrapSubjectKeys,
 } from './subject-keys.ts'
 export { parseSubjectKeys, readSubjectKeysFile, writeSubjectKeysFile } from './subject-keys-file.ts'
-export { openWrappingKey, type WrappingKey, wrappingKeyOf } from './wrapping-key.ts'
+export {
+  DERIVATION_ID,
+  type DerivationStore,
+  openWrappingKey,
+  type WrappingKey,
+  type WrappingKeyOptions,
+  wrappingKeyOf,
+} from './wrapping-key.ts'

@@ -11,7 +11,7 @@ export {
   vkeyKey,
 } from './log-keys.ts'
 export { LogStopped } from './log-stopped.ts'
-export { type NoteSigner, noteSignerOf } from './note-signer.ts'
+export { type Cosigner, cosignerVerifier, logVerifier, type NoteSigner, noteSignerOf } from './note-signer.ts'
 export type { RefusedMessage } from './read-batch.ts'
 export { decodeSeal, decodeStaged, type Seal, type Staged, type StreamPosition, type TreeHead } from './seal.ts'
 export { type Opening, Sealer, type SealerOptions, type SealOutcome } from './sealer.ts'
