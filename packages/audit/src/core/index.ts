@@ -31,15 +31,15 @@ export {
   verifyConsistency,
   verifyInclusion,
 } from './merkle-proof.ts'
-export {
 export { type Cosignature, formatNote, type OpenedNote, openNote } from './note.ts'
+export {
   cosignedText,
   formatVkey,
-  type NoteVerifier,
   NOTE_COSIGNATURE,
   NOTE_ECDSA,
   NOTE_ED25519,
   type NoteKeyType,
+  type NoteVerifier,
   noteVerifier,
   parseVkey,
   spkiOfP256,
