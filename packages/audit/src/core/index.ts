@@ -1,3 +1,4 @@
+export { type AddCheckpoint, formatAddCheckpoint, parseAddCheckpoint } from './add-checkpoint.ts'
 export { type AuditEntry, auditEntry } from './audit-entry.ts'
 export {
   type Checkpoint,
@@ -60,4 +61,5 @@ export {
   TILE_WIDTH,
   tilePath,
 } from './tiles.ts'
-export { formatTlogProof, parseTlogProof, type TlogProof, verifyTlogProof } from './tlog-proof.ts'
+export { type PolicyLog, type PolicyWitness, parseTlogPolicy, type TlogPolicy } from './tlog-policy.ts'
+export { formatTlogProof, openLogProof, parseTlogProof, type TlogProof, verifyTlogProof } from './tlog-proof.ts'

@@ -1,5 +1,6 @@
 import { Fault } from '@writ/contracts'
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts'
+import { verifiersFor } from './log-verifier.ts'
 import { HASH_BYTES, leafHash } from './merkle.ts'
 import { verifyInclusion } from './merkle-proof.ts'
 import { decodeBase64, type NoteVerifier } from './note-key.ts'
@@ -46,6 +47,17 @@ export function verifyTlogProof(proof: TlogProof, entry: Uint8Array, known: read
     })
   }
   return checkpoint
+}
+
+/** The same of any epoch that pinned log keys speak for. Faults of `parseTlogProof` and `verifyTlogProof`. */
+export function openLogProof(
+  text: string,
+  entry: Uint8Array,
+  pinned: readonly NoteVerifier[],
+): { readonly index: number; readonly checkpoint: Checkpoint } {
+  const proof = parseTlogProof(text)
+  const origin = proof.checkpoint.slice(0, Math.max(0, proof.checkpoint.indexOf('\n')))
+  return { index: proof.index, checkpoint: verifyTlogProof(proof, entry, verifiersFor(origin, pinned)) }
 }
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')

@@ -4,6 +4,7 @@ import type { NoteVerifier } from '../core/note.ts'
 import { epochsHere, newestOrigin } from '../verify/epochs.ts'
 import type { Pins } from '../verify/key-ring.ts'
 import type { LogReader } from '../verify/log-reader.ts'
+import { documentsNamed } from './documents-named.ts'
 import { type Found, findEvidence, type Search } from './find-evidence.ts'
 import { KeysInLog } from './keys-in-log.ts'
 import { type ReadContext, type ReadEntry, readEntry } from './read-entry.ts'
@@ -95,6 +96,11 @@ export class EvidenceLog {
   /** What the logs hold about something, each entry verified by itself. `onProgress`: entries that were looked at, of all. */
   async find(search: Search, onProgress?: (entries: number, of: number) => void): Promise<Found> {
     return await findEvidence(this.#logs, search, this.#contextOptions(), onProgress)
+  }
+
+  /** The signed messages with these digests, wherever the logs hold them, as far as keys open them. Who signed them was not verified. */
+  async documents(digests: ReadonlySet<string>): Promise<ReadonlyMap<string, string>> {
+    return await documentsNamed(this.#logs, digests, this.#contextOptions().keyOf)
   }
 
   #contextOptions(): Omit<ReadContext, 'keys'> & { readonly pins: Pins } {

@@ -18,6 +18,8 @@ export interface Search {
   readonly intent?: string
   readonly agent?: string
   readonly device?: string
+  /** A token’s id. */
+  readonly token?: string
   /** Milliseconds since 1970, inclusive; by the clocks of those who recorded. */
   readonly fromMs?: number
   /** Exclusive. */
@@ -71,7 +73,7 @@ interface Noted {
   /** What of the search some event of it fits. */
   fits: number
 }
-const [ID, AGENT, DEVICE, WINDOW] = [1, 2, 4, 8] as const
+const [ID, AGENT, DEVICE, WINDOW, TOKEN] = [1, 2, 4, 8, 16] as const
 /** What every digest of an intent looks like. */
 const DIGEST = /^[A-Za-z0-9_-]{43}$/
 
@@ -157,12 +159,13 @@ class Withdrawn {
   }
 
   async isNamedBy(event: GlimpsedEvent): Promise<boolean> {
-    const { intent, agent, device } = this.#search
-    const named = agent ?? device
-    const asked = named !== undefined && intent === undefined && (agent === undefined || device === undefined)
+    const { intent, agent, device, token } = this.#search
+    const given = [agent, device, token].filter((one) => one !== undefined)
+    const [named] = given
+    const asked = named !== undefined && intent === undefined && given.length === 1
     if (!asked || event.type !== 'control.applied' || !isWithin(event, this.#search)) return false
     const { command, scope, id, lifts } = await sealedClaims(event, controlMessage, this.#keyOf)
-    const kind = agent === undefined ? 'device' : 'agent'
+    const kind = agent !== undefined ? 'agent' : device !== undefined ? 'device' : 'token'
     const revokes = command === 'revoke' && (scope === 'all' || (scope === kind && id === named))
     const seq = event.detail['seq']
     if (revokes && typeof seq === 'number') this.#revokes.add(seq)
@@ -181,9 +184,10 @@ async function note(
   const noted = notes.get(digest) ?? { places: [], fits: 0 }
   notes.set(digest, noted)
   noted.places.push(place)
-  const { intent, agent, device } = search
+  const { intent, agent, device, token } = search
   if (intent !== undefined && (event.intent_id === intent || digest === intent)) noted.fits |= ID
   if (agent !== undefined && event.agent_id === agent) noted.fits |= AGENT
+  if (token !== undefined && event.token_id === token) noted.fits |= TOKEN
   if (device !== undefined && event.device_id === device) noted.fits |= DEVICE
   if (isWithin(event, search)) noted.fits |= WINDOW
   // Which devices an intent names that came to nothing, the intent alone says.
@@ -192,20 +196,20 @@ async function note(
   if (Array.isArray(targets) && targets.includes(device)) noted.fits |= DEVICE
 }
 
-function wantedBy({ intent, agent, device }: Search): number {
-  return (
-    WINDOW | (intent === undefined ? 0 : ID) | (agent === undefined ? 0 : AGENT) | (device === undefined ? 0 : DEVICE)
-  )
+function wantedBy({ intent, agent, device, token }: Search): number {
+  const bit = (given: string | undefined, of: number): number => (given === undefined ? 0 : of)
+  return WINDOW | bit(intent, ID) | bit(agent, AGENT) | bit(device, DEVICE) | bit(token, TOKEN)
 }
 
 /** Whether an intent fits by what is believed of it. Anybody who may send to the log can name an agent or an intent in what nobody believes. */
 export function isAbout({ digest, agent_id, intent, events }: IntentStory, search: Search): boolean {
   const believed = events.filter(({ entry }) => entry.doubts.length === 0).map(({ read }) => read.event)
-  const { intent: name, agent, device } = search
+  const { intent: name, agent, device, token } = search
   return (
     believed.some((event) => isWithin(event, search)) &&
     (name === undefined || name === digest || believed.some((event) => event.intent_id === name)) &&
     (agent === undefined || agent_id === agent) &&
+    (token === undefined || believed.some((event) => event.token_id === token)) &&
     (device === undefined ||
       intent?.targets.includes(device) === true ||
       believed.some((event) => event.device_id === device))
@@ -257,8 +261,8 @@ async function sealedClaims(
 
 /** Records of an agent or device, and what else names it; in a window everything. */
 function fitsAlone(event: GlimpsedEvent, search: Search): boolean {
-  const { intent, agent, device } = search
-  if (intent !== undefined || !isWithin(event, search)) return false
+  const { intent, agent, device, token } = search
+  if (intent !== undefined || token !== undefined || !isWithin(event, search)) return false
   const names = (kind: string, id: string | undefined, own: string | undefined): boolean =>
     id === undefined || own === id || (event.detail['kind'] === kind && event.detail['id'] === id)
   return names('agent', agent, event.agent_id) && names('device', device, event.device_id)

@@ -10,6 +10,7 @@ export interface GlimpsedEvent {
   readonly agent_id?: string
   readonly device_id?: string
   readonly gateway_id?: string
+  readonly token_id?: string
   readonly intent_id?: string
   readonly intent_digest?: string
   readonly detail: Readonly<Record<string, unknown>>
@@ -20,6 +21,8 @@ export interface GlimpsedEvent {
     readonly jwe?: string
   }[]
 }
+
+const REFERENCES = ['token_id', 'intent_id', 'intent_digest'] as const
 
 type Loose = Readonly<Record<string, unknown>>
 
@@ -39,7 +42,7 @@ export function glance(entry: Uint8Array): Glimpse | undefined {
 function eventOf(event: Loose): GlimpsedEvent {
   const documents = Array.isArray(event['documents']) ? event['documents'].map(looseOf) : []
   return {
-    ...texts(event, ['type', 'timestamp', 'agent_id', 'device_id', 'gateway_id', 'intent_id', 'intent_digest']),
+    ...texts(event, ['type', 'timestamp', 'agent_id', 'device_id', 'gateway_id', ...REFERENCES]),
     detail: looseOf(event['detail']),
     documents: documents.map((document) => texts(document, ['typ', 'digest', 'jws', 'jwe'])),
   }

@@ -34,6 +34,8 @@ export interface DecisionStory {
   readonly digest: string
   readonly reasons: Decision['reasons']
   readonly obligations: Decision['obligations']
+  /** As policy-evaluator signed it. */
+  readonly decision: Decision
 }
 
 export interface ApprovalStory {
@@ -177,8 +179,9 @@ function decisionsOf(events: readonly ReadEvent[]): readonly DecisionStory[] {
   for (const { event, documents } of events)
     for (const { typ, digest, claims } of documents) {
       if (event.type !== 'policy.decided' || typ !== decisionMessage.typ || claims === undefined) continue
-      const { outcome, policy, reasons, obligations } = claims as Decision
-      if (!found.has(digest)) found.set(digest, { outcome, policy, digest, reasons, obligations })
+      const decision = claims as Decision
+      const { outcome, policy, reasons, obligations } = decision
+      if (!found.has(digest)) found.set(digest, { outcome, policy, digest, reasons, obligations, decision })
     }
   return [...found.values()]
 }

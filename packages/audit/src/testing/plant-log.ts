@@ -399,8 +399,8 @@ async function act(say: Say, { about, decided, decisionDigest, intentDigest, rec
   return { intentDigest, planId }
 }
 
-/** Messages that say nothing, to make a log long. */
-export async function heartbeats(source: TestSource, count: number, from = START): Promise<Message[]> {
+/** Messages that say nothing, to make a log long: after all that a plant says, and within the time in which nobody else counts as silent. */
+export async function heartbeats(source: TestSource, count: number, from: number = START + 60): Promise<Message[]> {
   const made: Message[] = []
   for (let at = 0; at < count; at++)
     made.push(await source.message('heartbeat', from, [auditEvent('source.heartbeat', {})]))

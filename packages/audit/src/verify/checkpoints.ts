@@ -1,8 +1,10 @@
 import { isFault } from '@writ/contracts'
-import { type Checkpoint, openCheckpoint } from '../core/checkpoint.ts'
+import { type OpenedCheckpoint, openCheckpoint } from '../core/checkpoint.ts'
 import { sameHash } from '../core/merkle.ts'
 import type { NoteVerifier } from '../core/note.ts'
+import { SignedTimes } from '../core/signed-time.ts'
 import { checkpointCopyKey, checkpointKey } from '../log/log-keys.ts'
+import type { KnownCheckpoint } from './known-checkpoints.ts'
 import type { LogReader } from './log-reader.ts'
 import type { Findings } from './verdicts.ts'
 
@@ -18,6 +20,8 @@ export interface LogPlace {
 export interface SignedTree {
   readonly size: number
   readonly root: Uint8Array
+  /** When, in Unix seconds, by the clock of the log's own cosigner; absent where no pinned one says so. */
+  readonly timeSeconds?: number
   /** The object that says so, or what the auditor brought. */
   readonly object: string
 }
@@ -32,14 +36,18 @@ export function openSigned(
   note: Uint8Array,
 ): SignedTree | undefined {
   try {
-    const checkpoint: Checkpoint = openCheckpoint(Buffer.from(note).toString(), verifiers)
-    if (checkpoint.origin === origin) return { size: checkpoint.size, root: checkpoint.root, object }
+    const checkpoint = openCheckpoint(Buffer.from(note).toString(), verifiers)
+    if (checkpoint.origin === origin) return treeOf(checkpoint, object)
     findings.add('checkpoint_forged', { object }, 'The checkpoint is about another log.')
   } catch (error) {
     if (!isFault(error)) throw error
     findings.add('checkpoint_forged', { object }, 'The checkpoint is not signed by a pinned log key.')
   }
   return undefined
+}
+
+function treeOf({ size, root, signedTimeSeconds: timeSeconds }: OpenedCheckpoint, object: string): SignedTree {
+  return { size, root, object, ...(timeSeconds !== undefined && { timeSeconds }) }
 }
 
 const COPY_NAME = /^\d{20}$/
@@ -56,8 +64,11 @@ export class Checkpoints {
   readonly head: SignedTree | undefined
   /** Size of `checkpoint`, where it is signed. */
   readonly shown: number | undefined
+  /** Checkpoints with a signed time that were compared. */
+  timed = 0
   #at = 0
   #matchedAt = 0
+  readonly #times = new SignedTimes()
   #mismatches: (SignedTree & { readonly sealAgrees: boolean })[] = []
 
   private constructor(
@@ -74,7 +85,7 @@ export class Checkpoints {
     this.shown = shown
   }
 
-  static async read(place: LogPlace, known: readonly Uint8Array[]): Promise<Checkpoints> {
+  static async read(place: LogPlace, known: readonly KnownCheckpoint[]): Promise<Checkpoints> {
     const { reader, origin, findings } = place
     const sizes: number[] = []
     for await (const name of reader.list(`${origin}.meta/checkpoints/`))
@@ -83,7 +94,7 @@ export class Checkpoints {
     const bytes = await reader.read(object)
     if (bytes === undefined) findings.add('checkpoint_missing', { object }, 'The log has no checkpoint.')
     const shown = bytes === undefined ? undefined : openSigned(place, object, bytes)
-    const kept = known.flatMap((note, at) => openSigned(place, `known checkpoint ${at + 1}`, note) ?? [])
+    const kept = known.flatMap(({ name, note }) => openSigned(place, name, note) ?? [])
     const last = await lastCopy(place, sizes)
     const head = shown !== undefined && shown.size >= (last?.size ?? 0) ? shown : last
     const others = [...(shown === undefined ? [] : [shown]), ...kept]
@@ -107,12 +118,24 @@ export class Checkpoints {
       const copy = await readCopy(this.#place, size)
       if (copy !== undefined) signed.push(copy)
     }
+    for (const tree of signed) this.#timed(tree)
     if (signed.length === 0) return 'none'
     const wrong = signed.filter(({ root }) => !roots.some((found) => sameHash(found, root)))
     this.#mismatches.push(...wrong.map((tree) => ({ ...tree, sealAgrees })))
     if (wrong.length === signed.length) return 'mismatch'
     this.#matchedAt = size
     return 'match'
+  }
+
+  /** Signed times grow with the sizes; what was brought from elsewhere counts too, since the same key signed it. */
+  #timed({ size, timeSeconds, object }: SignedTree): void {
+    if (timeSeconds === undefined) return
+    this.timed += 1
+    const back = this.#times.add({ size, timeSeconds, object })
+    if (back === undefined) return
+    const seconds = back.earlier.timeSeconds - timeSeconds
+    const message = `The checkpoint of ${size} leaves was signed ${seconds} s before that of ${back.earlier.size}, by the log’s own signed time.`
+    this.#place.findings.add('clock_regressed', { object }, message)
   }
 
   /** Says what the comparisons mean, after the whole tree was seen. `unfinished`: size before and after a seal that was being made. */
@@ -212,7 +235,7 @@ async function readCopyQuietly(place: LogPlace, size: number): Promise<SignedTre
   if (bytes === undefined) return undefined
   try {
     const checkpoint = openCheckpoint(Buffer.from(bytes).toString(), place.verifiers)
-    return checkpoint.origin === place.origin && checkpoint.size === size ? { ...checkpoint, object } : undefined
+    return checkpoint.origin === place.origin && checkpoint.size === size ? treeOf(checkpoint, object) : undefined
   } catch (error) {
     if (isFault(error)) return undefined
     throw error

@@ -20,6 +20,7 @@ import { verifyJws } from '@writ/keys'
 import { checkDocument, type SubjectKeyOf } from './check-document.ts'
 import { Evidence, type PlacedEvent } from './evidence.ts'
 import { type FoundKey, KeyRing, type Pins } from './key-ring.ts'
+import { timesOf } from './message-times.ts'
 import { keysOf, misfit } from './misfit.ts'
 import { type OpenedEntry, openEntry } from './open-entry.ts'
 import { documentWasRevoked, messageWasRevoked, needsAuthority } from './revoked-before.ts'
@@ -27,10 +28,12 @@ import { RevokedKeys } from './revoked-keys.ts'
 import { mayHaveSaid } from './roles.ts'
 import { SecondOperators } from './second-operators.ts'
 import { EVENT_SLOTS, SourceChains } from './source-chains.ts'
+import { StoreStatements, type StoreUse } from './store-statements.ts'
 import type { Findings, Where } from './verdicts.ts'
 
 /** One log of a history, for the messages in it. */
 export interface Epoch {
+  readonly origin: string
   /** Its origin, where it is not the log that was asked for. */
   readonly log?: string
   readonly size: number
@@ -70,6 +73,7 @@ export class Judge {
   readonly #evidence: Evidence
   readonly #revoked = new RevokedKeys()
   readonly #second: SecondOperators
+  readonly #stores = new StoreStatements()
   /** Messages whose key is not known yet, and documents whose signer is not. */
   #unknown: Again[] = []
   #waiting = 0
@@ -105,9 +109,17 @@ export class Judge {
   get effects(): number {
     return this.#evidence.effects
   }
+  /** NumericDate up to which services have signed. */
+  get until(): number {
+    return this.#evidence.now
+  }
   /** Records of kinds that need two operators. */
   get secondOperators(): number {
     return this.#second.count
+  }
+  /** What sinks said of the stores that they wrote to. */
+  get stores(): readonly StoreUse[] {
+    return this.#stores.list
   }
   get chains(): SourceChains {
     return this.#chains
@@ -140,9 +152,19 @@ export class Judge {
           `The gateway ${id} signed with a key that its record had dropped before.`,
         )
     await this.#compareRepeated()
-    this.#chains.conclude(options.wholeHistory)
+    this.#chains.conclude({
+      wholeHistory: options.wholeHistory,
+      until: this.#evidence.now,
+      isWithdrawn: (source) => this.#isWithdrawn(source),
+    })
     this.#concludeSecond(options.complete)
     return this.#waiting + this.#evidence.conclude(options.complete)
+  }
+
+  /** A gateway whose record was removed. */
+  #isWithdrawn(source: string): boolean {
+    const [role, instance = ''] = source.split('/')
+    return role === 'gateway' && this.#ring.isRemoved('gateway', instance)
   }
 
   #concludeSecond(complete: boolean): void {
@@ -194,7 +216,16 @@ export class Judge {
     const { source, seq, prev, iat } = claims
     if (role === 'gateway') this.#used(instance, jws.kid, iat, where)
     else this.#evidence.serviceTime(iat)
-    if (!this.#chains.add({ source, seq, prev, digest: jws.digest, where })) this.#repeated.push({ at, source, seq })
+    const { times, regressed } = timesOf(claims)
+    if (regressed !== undefined)
+      this.#options.findings.add(
+        'clock_regressed',
+        where,
+        `The time of ${source} goes back in message ${seq}: ${regressed}.`,
+      )
+    const stopped = claims.events.at(-1)?.type === 'source.stopped'
+    const link = { source, seq, prev, digest: jws.digest, times, stopped, where }
+    if (!this.#chains.add(link)) this.#repeated.push({ at, source, seq })
     this.events += claims.events.length
     const revoked = messageWasRevoked(opened, this.#revoked, this.#ring)
     const said = revoked ? needsAuthority(claims) : undefined
@@ -230,6 +261,7 @@ export class Judge {
       const { source, seq, digest } = Object(detail?.['previous']) as Record<string, unknown>
       if (typeof source === 'string' && typeof seq === 'number' && typeof digest === 'string')
         this.#chains.namedPrevious({ source, seq, digest, by: where })
+      this.#stores.started(event, epoch.origin, where)
     }
     if (type === 'record.filed') this.#filed(event, where)
   }

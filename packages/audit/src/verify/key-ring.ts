@@ -111,6 +111,11 @@ export class KeyRing {
     return jwk === undefined ? { state: 'unknown' } : { state: 'good', jwk }
   }
 
+  /** Whether the record's last version removed it. */
+  isRemoved(kind: PartyKind, id: string): boolean {
+    return this.#filed.get(`${kind}/${id}`)?.at(-1)?.keys.length === 0
+  }
+
   /** Whether a later version of the record had dropped the key before the instant. */
   wasWithdrawn(kind: PartyKind, id: string, kid: string, atSeconds: number): boolean {
     const versions = this.#filed.get(`${kind}/${id}`) ?? []

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Fault } from '@writ/contracts'
+import { type ObjectRetention, requireKey, type WormStore } from '@writ/worm-store'
 
 /** Reads objects of a log wherever they lie. Nothing is written, nothing is believed. All throw Fault `unavailable` when storage does not answer. */
 export interface LogReader {
@@ -12,6 +13,8 @@ export interface LogReader {
   list(prefix: string): AsyncIterable<string>
   /** What a replaced object held over time, oldest first; nothing where the copy was made without versions. */
   versions(key: string): AsyncIterable<Uint8Array>
+  /** How an object is locked; undefined where there is no such object. Absent where the storage has no locks, as a copy has none. */
+  retention?(key: string): Promise<ObjectRetention | undefined>
 }
 
 /** A directory store, or a bare copy of one. Opening it changes nothing in it. */
@@ -32,6 +35,33 @@ export function directoryReader(dir: string): LogReader {
         if (bytes !== undefined) yield bytes
       }
     },
+  }
+}
+
+/** A store as it is read through its own interface: the first version of every object, of `checkpoint` the newest. */
+export function storeReader(store: WormStore): LogReader {
+  return {
+    name: store.name,
+    read: async (key) => {
+      if (!isKey(key)) return undefined
+      return key.endsWith('/checkpoint') ? (await store.current(key))?.bytes : await store.get(key)
+    },
+    list: (prefix) => store.list(prefix),
+    versions: (key) => store.versions(key),
+    ...(store.retention !== undefined && {
+      retention: async (key) => (isKey(key) ? await store.retention?.(key) : undefined),
+    }),
+  }
+}
+
+/** Names that somebody else put there need not be keys: such an object is none of the log's. */
+function isKey(key: string): boolean {
+  try {
+    requireKey(key)
+    return true
+  } catch (error) {
+    if (error instanceof RangeError) return false
+    throw error
   }
 }
 

@@ -3,6 +3,7 @@ import { fullTiles, levelsOf, partialWidth, TILE_WIDTH, tilePath } from '../core
 import { tileKey } from '../log/log-keys.ts'
 import { Checkpoints, type LogPlace } from './checkpoints.ts'
 import { GrowingTree } from './growing-tree.ts'
+import type { KnownCheckpoint } from './known-checkpoints.ts'
 import { Seals } from './seals.ts'
 import { begins, StoredTiles } from './stored-tiles.ts'
 import { Findings } from './verdicts.ts'
@@ -50,7 +51,7 @@ export class LogWalk {
   }
 
   /** `known`: signed checkpoints that the auditor kept from earlier. */
-  static async open(place: LogPlace, known: readonly Uint8Array[] = []): Promise<LogWalk> {
+  static async open(place: LogPlace, known: readonly KnownCheckpoint[] = []): Promise<LogWalk> {
     // Seals before checkpoints: what is listed first is finished by the time that the rest is read, also in a log that grows.
     const seals = await Seals.list(place)
     return new LogWalk(place, await Checkpoints.read(place, known), seals)

@@ -1,3 +1,5 @@
+import { type MessageTimes, regressed } from './message-times.ts'
+import { silentAfterSeconds } from './silence.ts'
 import type { Findings, Where } from './verdicts.ts'
 
 /** Messages `from` to `to` of a source that follow one another without a gap. */
@@ -8,6 +10,11 @@ interface Run {
   prev: string | undefined
   /** Digest of the last. */
   digest: string
+  /** Of the first and the last, where they were read. */
+  began: MessageTimes | undefined
+  ended: MessageTimes | undefined
+  /** The last says that the source stopped. */
+  stopped: boolean
 }
 
 export interface ChainLink {
@@ -15,7 +22,20 @@ export interface ChainLink {
   readonly seq: number
   readonly prev: string | undefined
   readonly digest: string
+  readonly times: MessageTimes
+  /** Its last event is that the source stopped. */
+  readonly stopped: boolean
   readonly where: Where
+}
+
+/** What the end of the logs knows beside the chains. */
+export interface ChainsEnd {
+  /** No log before these is missing. */
+  readonly wholeHistory: boolean
+  /** NumericDate up to which services have signed. */
+  readonly until: number
+  /** Whether operators have withdrawn the record of a source: then it has reason to be silent. */
+  readonly isWithdrawn: (source: string) => boolean
 }
 
 interface PreviousBoot {
@@ -43,7 +63,7 @@ export class SourceChains {
   }
 
   /** Adds a message whose signature counts. False when its number is taken already: the caller finds out by what. */
-  add({ source, seq, prev, digest, where }: ChainLink): boolean {
+  add({ source, seq, prev, digest, times, stopped, where }: ChainLink): boolean {
     const runs = this.#runs.get(source) ?? []
     if (runs.some(({ from, to }) => from <= seq && seq <= to)) return false
     if ((seq === 0) !== (prev === undefined))
@@ -56,11 +76,16 @@ export class SourceChains {
     const after = runs.find(({ from }) => from === seq + 1)
     if (before !== undefined) this.#link(before.digest, prev, where)
     if (after !== undefined) this.#link(digest, after.prev, { source, seq: seq + 1 })
+    this.#follows(before?.ended, times, where)
+    this.#follows(times, after?.began, { source, seq: seq + 1 })
     const joined: Run = {
       from: before?.from ?? seq,
       to: after?.to ?? seq,
       prev: before === undefined ? prev : before.prev,
       digest: after?.digest ?? digest,
+      began: before === undefined ? times : before.began,
+      ended: after === undefined ? times : after.ended,
+      stopped: after?.stopped ?? stopped,
     }
     const others = runs.filter((run) => run !== before && run !== after)
     this.#runs.set(
@@ -79,6 +104,16 @@ export class SourceChains {
       )
   }
 
+  #follows(before: MessageTimes | undefined, after: MessageTimes | undefined, where: Where): void {
+    const why = before === undefined || after === undefined ? undefined : regressed(before, after)
+    if (why !== undefined)
+      this.#findings.add(
+        'clock_regressed',
+        where,
+        `The time of ${where.source} goes back at message ${where.seq}: ${why}.`,
+      )
+  }
+
   /** A boot named the end of the one before it: that much must be in the log. */
   namedPrevious(previous: PreviousBoot): void {
     this.#previous.push(previous)
@@ -92,11 +127,17 @@ export class SourceChains {
     if (first.from === seq + 1) {
       this.#link(digest, first.prev, { source, seq: seq + 1 })
       first.from = 0
-    } else runs.unshift({ from: 0, to: seq, prev: undefined, digest })
+    } else
+      runs.unshift({ from: 0, to: seq, prev: undefined, digest, began: undefined, ended: undefined, stopped: false })
   }
 
-  /** Says what is missing, after everything was added. `wholeHistory`: no log before this one is missing. */
-  conclude(wholeHistory: boolean): void {
+  /** Says what is missing and who fell silent, after everything was added. */
+  conclude(end: ChainsEnd): void {
+    this.#concludeGaps(end.wholeHistory)
+    this.#concludeSilence(end)
+  }
+
+  #concludeGaps(wholeHistory: boolean): void {
     for (const [source, runs] of this.#runs) {
       let next = 0
       for (const { from, to } of runs) {
@@ -110,6 +151,19 @@ export class SourceChains {
       if (last === undefined || last.to < seq) this.#gap(source, last === undefined ? 0 : last.to + 1, seq)
       else if (last.to === seq && last.digest !== digest)
         this.#findings.add('source_forked', by, `The boot that followed ${source} knew another last message of it.`)
+    }
+  }
+
+  /** A boot that another of the same instance names as the one before it has ended, if not by its own word. */
+  #concludeSilence({ until, isWithdrawn }: ChainsEnd): void {
+    const followed = new Set(this.#previous.map(({ source }) => source))
+    for (const [source, runs] of this.#runs) {
+      const { to, ended, stopped } = runs.at(-1) as Run
+      if (stopped || ended === undefined || followed.has(source) || isWithdrawn(source)) continue
+      const silent = until - ended.iat
+      if (silent <= silentAfterSeconds(source)) continue
+      const message = `${source} has not stopped and is silent since its message ${to}, ${silent} s before the last of the others.`
+      this.#findings.add('source_silent', { source, seq: to }, message)
     }
   }
 

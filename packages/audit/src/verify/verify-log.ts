@@ -6,13 +6,16 @@ import { formatVkey, type NoteVerifier } from '../core/note.ts'
 import { TILE_WIDTH } from '../core/tiles.ts'
 import { blobKey, checkpointKey, vkeyKey } from '../log/log-keys.ts'
 import type { SubjectKeyOf } from './check-document.ts'
+import { checkRetention, type RetentionChecked, type RetentionDemand } from './check-retention.ts'
 import type { LogPlace } from './checkpoints.ts'
 import { epochsHere, newestOrigin } from './epochs.ts'
 import { type Epoch, Judge } from './judge.ts'
 import type { Pins } from './key-ring.ts'
+import { type KnownCheckpoint, sortKnown } from './known-checkpoints.ts'
 import type { LogReader } from './log-reader.ts'
 import { LogWalk } from './log-walk.ts'
-import { type Finding, Findings } from './verdicts.ts'
+import type { StoreUse } from './store-statements.ts'
+import { type Finding, Findings, VERDICTS, type Verdict } from './verdicts.ts'
 
 export interface VerifyOptions {
   readonly reader: LogReader
@@ -26,8 +29,10 @@ export interface VerifyOptions {
   readonly region?: string
   /** Opens sealed documents. */
   readonly subjectKeys?: ReadonlyMap<string, Uint8Array>
-  /** Signed checkpoints that the auditor kept from earlier: the log must go on from each. */
+  /** Signed checkpoints that the auditor kept from earlier or has from elsewhere: the log, or the one before it that each names, must go on from it. */
   readonly known?: readonly Uint8Array[]
+  /** What the locks of the logs' objects must be like. Locks are not looked at when absent. */
+  readonly retention?: RetentionDemand
   /** Nothing is on its way into the log any more: the newest effects must have their evidence too. */
   readonly complete?: boolean
   /** Told after every 256 entries, and of each log when it was read. It must not throw. */
@@ -45,6 +50,8 @@ export interface VerifyProgress {
 export interface LogVerification {
   /** No finding. */
   readonly ok: boolean
+  /** `ok` alone, or all that was found, in the order of `VERDICTS`. */
+  readonly verdicts: readonly (Verdict | 'ok')[]
   readonly origin: string
   /** Leaves of the log, under its newest signed checkpoint, and their root in base64; logs before it are not counted here. */
   readonly size: number
@@ -64,6 +71,14 @@ export interface LogVerification {
   readonly twoPerson?: number
   /** Messages and effects of the last moment whose keys or evidence may still be on their way into the log. */
   readonly waiting: number
+  /** NumericDate up to which services have signed; 0 where none did. */
+  readonly until: number
+  /** Known checkpoints that the log was compared with. */
+  readonly known: number
+  /** What sinks said, at each start, of the store that they wrote to: whether it had proven that it is write-once. */
+  readonly stores: readonly StoreUse[]
+  /** How the objects of each log are locked, in the order of `logs`. */
+  readonly retention: readonly RetentionChecked[]
   readonly findings: readonly Finding[]
   /** All findings; the list holds the first thousand. */
   readonly findingsCount: number
@@ -72,6 +87,7 @@ export interface LogVerification {
 interface Read {
   readonly walk: LogWalk
   readonly epoch: Epoch
+  readonly retention: RetentionChecked
 }
 
 /**
@@ -92,10 +108,12 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   const judge = new Judge({ region, pins, keyOf, findings })
   const logs = (await epochsHere(reader, origin)).filter((log) => log <= origin)
   const reads: Read[] = []
-  for (const log of logs.length === 0 ? [origin] : logs) {
+  const origins = logs.length === 0 ? [origin] : logs
+  const known = sortKnown(options.known ?? [], origins, vkeys, findings)
+  for (const log of origins) {
     findings.log = log === origin ? undefined : log
     const place = { reader, origin: log, verifiers: verifiersFor(log, vkeys), findings }
-    reads.push(await readLog(place, judge, options, log === origin ? (options.known ?? []) : []))
+    reads.push(await readLog(place, judge, options, known.get(log) ?? []))
   }
   findings.log = undefined
   const complete = options.complete ?? false
@@ -104,27 +122,33 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   const wholeHistory = reads[0]?.epoch.opening?.['predecessor'] === undefined
   const waiting = await judge.conclude({ complete, wholeHistory })
   const twoPerson = pins.two_person === undefined ? {} : { twoPerson: judge.secondOperators }
-  return { ...result(origin, reads, judge, findings, waiting), ...twoPerson }
+  return { ...result(origin, reads, judge, findings, waiting, options.known?.length ?? 0), ...twoPerson }
 }
 
 async function readLog(
   place: LogPlace,
   judge: Judge,
-  { onProgress }: VerifyOptions,
-  known: readonly Uint8Array[],
+  { onProgress, retention }: VerifyOptions,
+  known: readonly KnownCheckpoint[],
 ): Promise<Read> {
   const walk = await LogWalk.open(place, known)
   const { log } = place.findings
   const { size } = walk
-  const epoch: Epoch = { ...(log !== undefined && { log }), size, entryAt: (index) => walk.entryAt(index) }
-  const tell = (entries: number): void => onProgress?.({ origin: place.origin, entries, size })
+  const { origin } = place
+  const epoch: Epoch = { origin, ...(log !== undefined && { log }), size, entryAt: (index) => walk.entryAt(index) }
+  const tell = (entries: number): void => onProgress?.({ origin, entries, size })
   for await (const { index, entry } of walk.entries()) {
     await judge.entry(epoch, index, entry)
     if ((index + 1) % TILE_WIDTH === 0) tell(index + 1)
   }
   tell(size)
   await checkVkey(place)
-  return { walk, epoch }
+  return { walk, epoch, retention: await locksOf(place, size, retention) }
+}
+
+async function locksOf(place: LogPlace, size: number, demand: RetentionDemand | undefined): Promise<RetentionChecked> {
+  if (demand === undefined) return { state: 'not checked', why: 'It was not asked for.' }
+  return await checkRetention(place, size, demand)
 }
 
 /** The key beside the log is for convenience; nobody believes it. A wrong one would mislead who has no pins. */
@@ -211,11 +235,13 @@ function result(
   judge: Judge,
   findings: Findings,
   waiting: number,
+  known: number,
 ): LogVerification {
   const last = reads.at(-1)?.walk
-  const { messages, events, sources, effects, documents, sealed } = judge
+  const { messages, events, sources, effects, documents, sealed, stores, until } = judge
   return {
     ok: findings.count === 0,
+    verdicts: findings.count === 0 ? ['ok'] : VERDICTS.filter((verdict) => findings.verdicts.has(verdict)),
     origin,
     size: last?.size ?? 0,
     root: Buffer.from(last?.root ?? []).toString('base64'),
@@ -228,6 +254,10 @@ function result(
     documents,
     sealed,
     waiting,
+    until,
+    known,
+    stores,
+    retention: reads.map(({ retention }) => retention),
     findings: findings.list,
     findingsCount: findings.count,
   }
