@@ -200,7 +200,7 @@ describe('writ audit verify', () => {
     for (const args of [given, given.slice(0, -2)]) {
       const { code, json } = await audit('verify', ...args)
       expect([code, json]).toMatchObject([0, { ok: true, findings: [] }])
-      expect(json['verdict']).toContainEqual(
+      expect(json['statement']).toContainEqual(
         expect.stringMatching(/^VERIFIED: the audit log .* is whole and unaltered/),
       )
     }

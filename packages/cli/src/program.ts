@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { addAuditCommands } from './commands/audit-commands.ts'
 import { addCompletionCommand } from './commands/completion-commands.ts'
@@ -18,6 +17,7 @@ import { type Chosen, chooseContext } from './contexts/choose-context.ts'
 import { EXIT, type ExitCode, exitCodeOf } from './exit-codes.ts'
 import type { Act, Invocation } from './invocation.ts'
 import { failure, output, type Streams, wantsColours } from './output.ts'
+import { version } from './version.ts'
 
 /** Every group of commands, in the order of the help. */
 const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
@@ -112,13 +112,6 @@ function usage(text: string): { code: string; message: string; next: string } {
       .replaceAll(/\s*\n\s*/g, ' '),
     next: 'Add --help to the command to see what it takes.',
   }
-}
-
-function version(): string {
-  const { version: said } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
-  return said
 }
 
 function invocation(

@@ -1,6 +1,8 @@
 import type { IntentStory, ReadEntry, ReadEvent } from '@writ/audit'
+import type { DecidedAgain } from '../policy/decide-again.ts'
 import { type Line, type Piece, type Style, styled } from '../terminal/style.ts'
-import { resultText, sentenceOf, whoOf } from './audit-sentences.ts'
+import { againText } from './audit-again.ts'
+import { resultText, sawText, sentenceOf, whoOf } from './audit-sentences.ts'
 
 const WHO_WIDTH = 22
 const VERB_WIDTH = 10
@@ -54,8 +56,8 @@ export function doubtsOf({ doubts }: ReadEntry): string {
 }
 
 /** Who asked for what and what came of it, in a few lines above the events. */
-export function linesOfStory(story: IntentStory): readonly Line[] {
-  const { intent, intent_id, digest, agent_id, user, action, state, reasons, steps } = story
+export function linesOfStory(story: IntentStory, again: ReadonlyMap<string, DecidedAgain>): readonly Line[] {
+  const { intent, intent_id, digest, agent_id, user, action, state, reasons, steps, decisions, approvals } = story
   const id = intent_id ?? digest
   const who = intent?.on_behalf_of ?? user ?? 'nobody known'
   const targets = intent?.targets ?? [...new Set(steps.map(({ device_id }) => device_id))]
@@ -65,6 +67,25 @@ export function linesOfStory(story: IntentStory): readonly Line[] {
     field('asked', `agent ${agent_id ?? 'not known'} for ${who}: ${action ?? '?'} ${targets.join(', ')}`),
     ...(intent === undefined ? [] : [field('purpose', `“${intent.purpose}”`)]),
     ...(intent?.params === undefined ? [] : [field('params', JSON.stringify(intent.params))]),
+    ...decisions.flatMap(({ outcome, policy, digest: decision }): Line[] => {
+      const redone = again.get(decision)
+      const text = againText(redone)
+      return [
+        field(
+          'decided',
+          `${outcome.replace('_', ' ')} under policy version ${policy.version}, bundle ${policy.bundle_sha256}`,
+        ),
+        redone?.state === 'different'
+          ? [styled('red', `  again     ${text}`)]
+          : field('again', `decided again: ${text}`),
+      ]
+    }),
+    ...approvals.map(({ user: approver, verdict, approval }) =>
+      field(
+        verdict === 'reject' ? 'rejected' : 'approved',
+        `by ${approval?.iss ?? approver}: ${sawText(approval, story)}`,
+      ),
+    ),
     ...steps.map(({ step_id, device_id, gateway_id, state: ended, outcome }) =>
       field(step_id, `${device_id} via ${gateway_id}: ${ended}${after(resultText(outcome))}`),
     ),

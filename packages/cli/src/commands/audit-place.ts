@@ -10,9 +10,11 @@ import {
   type Pins,
   parseVkey,
   readSubjectKeysFile,
+  storeReader,
 } from '@writ/audit'
-import { Fault, isFault, Trust } from '@writ/contracts'
+import { Fault, isFault, type PublicJwk, Trust } from '@writ/contracts'
 import { connectStore, readSubjectKeys } from '@writ/plane'
+import { openStore } from '@writ/worm-store'
 import type { Command } from 'commander'
 import { withAdvice } from '../advice.ts'
 import { localOf, planeOf } from '../context.ts'
@@ -30,7 +32,7 @@ export interface PlaceOptions {
 
 export function withPlaceOptions(command: Command): Command {
   return command
-    .argument('[dir]', 'the store’s folder or a copy of it (default: the context’s)')
+    .argument('[dir]', 'the store’s folder, a copy of it, or s3://<bucket>/<prefix> (default: the context’s)')
     .option('--vkey <vkey>', 'pinned key of the log, repeatable (default: the trust file’s, else the context’s)', list)
     .option(
       '--trust <file>',
@@ -68,13 +70,35 @@ export async function evidencePlace(
     )
   const subjectKeys = await subjectKeysOf(invocation, options)
   return {
-    reader: directoryReader(resolve(dir ?? localOf(await invocation.context()).store_dir)),
+    reader: await readerAt(dir ?? localOf(await invocation.context()).store_dir),
     vkeys: vkeys.map(parseVkey),
     pins,
     pinnedBy,
     ...(subjectKeys !== undefined && { subjectKeys }),
     ...(origin !== undefined && { origin }),
   }
+}
+
+/** A bucket through its own interface, which knows locks and first versions; a folder as it lies there. Nothing is written to either. */
+export async function readerAt(place: string): Promise<LogReader> {
+  if (place.startsWith('s3://')) return storeReader(await openStore(place))
+  return directoryReader(resolve(place.replace(/^file:(\/\/(?=\/))?/, '')))
+}
+
+/** The pinned log keys alone. */
+export async function logKeys(
+  invocation: Invocation,
+  { vkey, trust }: Pick<PlaceOptions, 'vkey' | 'trust'>,
+): Promise<{ readonly vkeys: readonly NoteVerifier[]; readonly pinnedBy: string }> {
+  if (vkey !== undefined) return { vkeys: vkey.map(parseVkey), pinnedBy: '--vkey' }
+  const { vkeys, pinnedBy } = trust === undefined ? await contextPins(invocation) : await readTrust(trust)
+  return { vkeys: vkeys.map(parseVkey), pinnedBy }
+}
+
+/** Pinned operators' keys, by what people call them. */
+export async function operatorKeys(invocation: Invocation, trust?: string): Promise<ReadonlyMap<string, PublicJwk>> {
+  const { pins } = trust === undefined ? await contextPins(invocation) : await readTrust(trust)
+  return new Map(Object.entries(pins.operators).map(([id, jwk]) => [`operator ${id}`, jwk]))
 }
 
 export async function openEvidence(

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import type { FoundEvents, IntentStory, LogVerification, ReadEntry, ReadEvent } from '@writ/audit'
+import type { DecidedAgain } from '../policy/decide-again.ts'
+import { againText } from './audit-again.ts'
 import { type Html, html, words } from './audit-html.ts'
 import { untold } from './audit-lines.ts'
 import { STYLE } from './audit-report-style.ts'
-import { demandsOf, sentenceOf, whoOf } from './audit-sentences.ts'
+import { demandsOf, sawText, sentenceOf, whoOf } from './audit-sentences.ts'
 import { entriesOf } from './audit-traced.ts'
-import { placeOf, verdictOf } from './audit-verdict.ts'
+import { instantText, placeOf, statementOf } from './audit-verdict.ts'
 
 /** All that a report says. */
 export interface Report {
@@ -21,6 +23,8 @@ export interface Report {
   readonly pinnedBy: string
   readonly stories: readonly IntentStory[]
   readonly others: readonly FoundEvents[]
+  /** What came of deciding again, by the decision's digest. */
+  readonly again: ReadonlyMap<string, DecidedAgain>
   /** What is not in it, and why. */
   readonly leftOut: readonly string[]
   /** Documents could be opened. */
@@ -50,7 +54,7 @@ ${numbers(report)}
 ${report.leftOut.map((text) => html`<p class="doubt">${text}</p>`)}
 ${overview(stories)}
 ${stories.length === 0 ? undefined : html`<h2>Intents</h2>`}
-${stories.map(intentArticle)}
+${stories.map((story) => intentArticle(story, report.again))}
 ${othersTable(others)}
 ${details(report)}
 ${proofs(report)}
@@ -79,12 +83,12 @@ ${about.map(([name, value]) => html`<dt>${name}</dt><dd>${words(value)}</dd>`)}
 
 function verdict(verification: LogVerification): Html {
   const { ok, findings, findingsCount } = verification
-  const [first = '', ...rest] = verdictOf(verification)
+  const [first = '', ...rest] = statementOf(verification)
   const [word = '', ...sentence] = first.split(': ')
   return html`<section class="card verdict ${ok ? 'good' : 'bad'}" id="verdict">
 <strong>${ok ? '✓' : '✗'} ${word}</strong>
 <p>${capital(sentence.join(': '))}</p>
-${rest.map((text) => html`<p>${text}</p>`)}
+${rest.map((text) => (text.startsWith('UNPROVEN') ? html`<p class="doubt">${text}</p>` : html`<p>${text}</p>`))}
 </section>
 ${
   findings.length === 0
@@ -123,7 +127,7 @@ function overview(stories: readonly IntentStory[]): Html {
 </table></div>`
 }
 
-function intentArticle(story: IntentStory): Html {
+function intentArticle(story: IntentStory, again: Report['again']): Html {
   const { intent, digest, intent_id, decisions, approvals, steps, state, reasons, events, unreadable } = story
   return html`<article class="card" id="${anchorOf(story)}">
 <header><h3>${words(wantedOf(story))}</h3><span>${badge(state)} ${story.verified ? undefined : badge('not verified')}</span></header>
@@ -131,11 +135,11 @@ function intentArticle(story: IntentStory): Html {
 <dt>Asked by</dt><dd>${words(askerOf(story))}, ${whenOf(story)}</dd>
 ${intent === undefined ? undefined : html`<dt>Purpose</dt><dd><blockquote>${words(intent.purpose)}</blockquote></dd>`}
 ${intent?.params === undefined ? undefined : html`<dt>Parameters</dt><dd><code>${JSON.stringify(intent.params)}</code></dd>`}
-${decisions.map(decisionRow)}
+${decisions.map((decision) => decisionRow(decision, again.get(decision.digest)))}
 ${reasons.length === 0 ? undefined : html`<dt>Refused because</dt><dd>${reasons.join(', ')}</dd>`}
 ${approvals.map(
   ({ user, verdict: said, approval }) => html`<dt>${said === 'reject' ? 'Rejected by' : 'Approved by'}</dt>
-<dd>${words(approval === undefined ? user : `${approval.iss} (${user})`)}${approval?.comment === undefined ? undefined : html` <blockquote>${words(approval.comment)}</blockquote>`}</dd>`,
+<dd>${words(approval === undefined ? user : `${approval.iss} (${user})`)}${approval?.comment === undefined ? undefined : html` <blockquote>${words(approval.comment)}</blockquote>`}<br><span class="quiet">${sawText(approval, story)}</span></dd>`,
 )}
 ${steps.map(stepRow)}
 ${untold(story) === undefined ? undefined : html`<dt>Other steps</dt><dd>${untold(story)}</dd>`}
@@ -148,9 +152,12 @@ ${untold(story) === undefined ? undefined : html`<dt>Other steps</dt><dd>${untol
 </article>`
 }
 
-function decisionRow({ outcome, policy, reasons, obligations }: IntentStory['decisions'][number]): Html {
+function decisionRow(
+  { outcome, policy, reasons, obligations }: IntentStory['decisions'][number],
+  again: DecidedAgain | undefined,
+): Html {
   const why = [...demandsOf({ outcome, obligations }), ...reasons.map(({ code, message }) => `${message} (${code})`)]
-  return html`<dt>Decided</dt><dd>${badge(outcome.replace('_', ' '))} under policy version ${policy.version}, bundle <code>${policy.bundle_sha256}</code>${why.map((text) => html`<br>${text}`)}</dd>`
+  return html`<dt>Decided</dt><dd>${badge(outcome.replace('_', ' '))} under policy version ${policy.version}, bundle <code>${policy.bundle_sha256}</code>${why.map((text) => html`<br>${text}`)}<br><span class="${again?.state === 'different' ? 'doubt' : 'quiet'}">Decided again: ${againText(again)}</span></dd>`
 }
 
 function stepRow({ step_id, device_id, gateway_id, state, reasons, outcome }: IntentStory['steps'][number]): Html {
@@ -187,13 +194,14 @@ function othersTable(others: readonly FoundEvents[]): Html | undefined {
 }
 
 function details({ verification, pins, pinnedBy }: Report): Html {
-  const { logs, seals, sources, messages, events, effects, documents, sealed, waiting } = verification
+  const { logs, seals, sources, messages, events, effects, documents, sealed, waiting, until } = verification
   const facts: readonly (readonly [string, string])[] = [
     ['Logs read', logs.join(', ')],
     ['Seals', String(seals)],
     ['Messages', `${messages} of ${sources} sources, with ${events} events`],
     ['Effects', `${effects} plans, tokens, redeems and actions, each with what it rests on`],
     ['Documents', `${documents}, of which ${sealed} were sealed to this reader`],
+    ...(until === 0 ? [] : [['Up to', `${instantText(until)}, when a service last signed something in it`] as const]),
     ['On their way', `${waiting} messages or effects of the last moment`],
   ]
   return html`<h2>How this was verified</h2>

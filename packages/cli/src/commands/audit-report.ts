@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { EvidenceLog, formatVkey } from '@writ/audit'
 import { writeFileDurably } from '@writ/durable'
@@ -6,15 +5,27 @@ import { thumbprint } from '@writ/keys'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
 import { styled } from '../terminal/style.ts'
+import { version } from '../version.ts'
 import { advised, type EvidencePlace, evidencePlace } from './audit-place.ts'
 import { reportHtml } from './audit-report-html.ts'
-import { doubtfulOf, isVerified, passedOver, type SearchOptions, searchOf, type Traced, trace } from './audit-traced.ts'
-import { verdictOf } from './audit-verdict.ts'
-import { verifyPlace } from './audit-verify.ts'
+import {
+  decidedOtherwise,
+  doubtfulOf,
+  isVerified,
+  otherwiseOf,
+  passedOver,
+  type SearchOptions,
+  type Traced,
+  trace,
+} from './audit-traced.ts'
+import { statementOf } from './audit-verdict.ts'
+import { readKnown, verifyPlace } from './audit-verify.ts'
 
 export interface ReportOptions extends SearchOptions {
   readonly html: string
   readonly complete?: boolean
+  readonly knownCheckpoint?: readonly string[]
+  readonly retentionDays?: number
 }
 
 /** `writ audit report [DIR] --html FILE`: verifies the whole log, and tells the intents of a window in one file. */
@@ -27,8 +38,12 @@ export async function auditReport(
   const place = await evidencePlace(invocation, dir, options)
   const log = await advised(EvidenceLog.open(place))
   // The log may grow meanwhile: what is verified goes on from what is shown.
-  const verification = await verifyPlace(invocation, place, [Buffer.from(log.newest.checkpoint)], options.complete)
-  const traced = await trace(invocation, log, searchOf(options), options.limit)
+  const shown = [Buffer.from(log.newest.checkpoint)]
+  const brought = await readKnown(options.knownCheckpoint)
+  const verified = await verifyPlace(invocation, place, { ...options, known: [...shown, ...brought] })
+  // That the log goes on from what was read a moment ago is nothing to tell.
+  const verification = { ...verified, known: brought.length }
+  const traced = await trace(invocation, log, options)
   const file = resolve(options.html)
   const text = reportHtml({
     about: aboutOf(options, place),
@@ -43,13 +58,13 @@ export async function auditReport(
     opened: place.subjectKeys !== undefined,
   })
   await writeFileDurably(file, text)
-  const ok = verification.ok && isVerified(traced) && traced.whole
+  const ok = verification.ok && isVerified(traced) && traced.whole && !decidedOtherwise(traced)
   const value = {
     ok,
     file,
     intents: traced.stories.length,
     others: traced.others.length,
-    verdict: verdictOf(verification),
+    statement: statementOf(verification),
     ...(ok || !verification.ok ? {} : { not_verified: whyNot(traced) }),
   }
   out.result({ ...value, findings: verification.findings, findingsCount: verification.findingsCount }, [
@@ -58,7 +73,7 @@ export async function auditReport(
       ? []
       : ['It holds what people and devices said: keep it as you would keep that.']),
     ...(ok || !verification.ok
-      ? [[styled(ok ? 'green' : 'red', verdictOf(verification)[0] ?? '')]]
+      ? [[styled(ok ? 'green' : 'red', statementOf(verification)[0] ?? '')]]
       : whyNot(traced).map((why) => [styled('red', `NOT VERIFIED: ${why}`)])),
   ])
   if (!ok) fail(EXIT.notVerified)
@@ -66,7 +81,7 @@ export async function auditReport(
 
 /** What is wrong with what the report shows where the log as a whole verifies. */
 export function whyNot(
-  traced: Pick<Traced, 'stories' | 'others' | 'doubtful' | 'missing' | 'gaps' | 'whole'>,
+  traced: Pick<Traced, 'stories' | 'others' | 'doubtful' | 'missing' | 'gaps' | 'whole' | 'again'>,
 ): readonly string[] {
   const marked =
     traced.stories.some(({ verified }) => !verified) || traced.others.some(({ entry }) => entry.doubts.length > 0)
@@ -74,16 +89,21 @@ export function whyNot(
     ...(marked ? ['the report shows entries that are not verified, each marked in it.'] : []),
     ...doubtfulOf(traced),
     ...passedOver(traced),
+    ...otherwiseOf(traced),
   ]
 }
 
-function aboutOf({ intent, agent, device, from, to }: ReportOptions, { reader }: EvidencePlace): [string, string][] {
+function aboutOf(
+  { intent, agent, device, token, from, to }: ReportOptions,
+  { reader }: EvidencePlace,
+): [string, string][] {
   const instant = (ms: number | undefined, otherwise: string): string =>
     ms === undefined ? otherwise : new Date(ms).toISOString()
   const about: [string, string | undefined][] = [
     ['Intent', intent],
     ['Agent', agent],
     ['Device', device],
+    ['Token', token],
     [
       'Window',
       from === undefined && to === undefined
@@ -116,13 +136,6 @@ function leftOutOf(traced: Traced, limit: number): string[] {
     ...(othersLeftOut === 0
       ? []
       : [`Not in this report: ${othersLeftOut} earlier entries about no intent. Of them ${narrow}`]),
-    ...[...doubtfulOf(traced), ...passedOver(traced)].map((what) => `Not verified: ${what}`),
+    ...[...doubtfulOf(traced), ...passedOver(traced), ...otherwiseOf(traced)].map((what) => `Not verified: ${what}`),
   ]
-}
-
-function version(): string {
-  const { version: said } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-    version: string
-  }
-  return said
 }

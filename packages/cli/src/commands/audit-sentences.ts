@@ -1,4 +1,4 @@
-import type { ReadDocument, ReadEntry, ReadEvent } from '@writ/audit'
+import type { IntentStory, ReadDocument, ReadEntry, ReadEvent } from '@writ/audit'
 import {
   type Approval,
   approvalMessage,
@@ -113,6 +113,19 @@ export function demandsOf({ outcome, obligations }: Pick<Decision, 'outcome' | '
   if (outcome === 'needs_attestation' && attestation !== undefined)
     return [`a host attested by ${attestation.profile} in the last ${attestation.max_age_s} s is needed`]
   return []
+}
+
+/** What an approver decided about: the decision that was shown, with what it demanded; the messages are those that it names. */
+export function sawText(
+  approval: Approval | undefined,
+  { decisions, digest }: Pick<IntentStory, 'decisions' | 'digest'>,
+): string {
+  if (approval === undefined) return 'what was shown is sealed to this reader'
+  const shown = decisions.find((one) => one.digest === approval.decision_digest)
+  if (shown === undefined) return `was shown decision ${approval.decision_digest}, which is not among those here`
+  const { outcome, policy, decision } = shown
+  const seen = [`intent ${digest}`, `${decision.records.length} records`, ...demandsOf(shown)]
+  return `was shown decision ${approval.decision_digest} (${outcome.replace('_', ' ')} under policy version ${policy.version}): ${seen.join(', ')}`
 }
 
 function approved({ approved_by = [], detail }: ReadEvent['event'], documents: readonly ReadDocument[]): Sentence {

@@ -8,9 +8,11 @@ import { jsonOfEmpty, jsonOfEvent, lineOfEmpty, lineOfEvent, linesOfStory } from
 import { openEvidence, type PlaceOptions } from './audit-place.ts'
 import { writeProofs } from './audit-proofs.ts'
 import {
+  decidedOtherwise,
   doubtfulOf,
   entriesOf,
   isVerified,
+  otherwiseOf,
   passedOver,
   type SearchOptions,
   searchOf,
@@ -32,10 +34,10 @@ export async function auditTrace(
   if (Object.keys(search).length === 0)
     throw withAdvice(
       new Fault('malformed', { message: 'Say what to trace.' }),
-      'One or more of --intent, --agent, --device, --from and --to.',
+      'One or more of --intent, --agent, --device, --token, --from and --to.',
     )
   const log = await openEvidence(invocation, dir, options)
-  const traced = await trace(invocation, log, search, options.limit)
+  const traced = await trace(invocation, log, options)
   const { stories, others } = traced
   if (search.intent !== undefined && stories.length === 0)
     throw withAdvice(
@@ -44,7 +46,7 @@ export async function auditTrace(
     )
   const { origin, size, root } = log.newest
   const checkpoint = { origin, size, root: Buffer.from(root).toString('base64') }
-  const ok = isVerified(traced) && traced.whole
+  const ok = isVerified(traced) && traced.whole && !decidedOtherwise(traced)
   const keys = keysGiven(options)
   const files = options.proofs === undefined ? [] : await writeProofs(entriesOf(traced), options.proofs)
   const value = { ok, checkpoint, checkpoints: checkpointsOf(log, traced), keys_given: keys, ...jsonOf(traced), files }
@@ -60,8 +62,9 @@ export async function auditTrace(
 }
 
 function jsonOf({ stories, others, ...rest }: Traced): object {
-  const intents = stories.map(({ events, unreadable, ...story }) => ({
+  const intents = stories.map(({ events, unreadable, decisions, ...story }) => ({
     ...story,
+    decisions: decisions.map((one) => ({ ...one, decided_again: rest.again.get(one.digest) })),
     unreadable: unreadable.map(jsonOfEmpty),
     events: events.map(({ entry, read }) => ({ ...jsonOfEvent(entry, read), proof: entry.proof })),
   }))
@@ -88,7 +91,7 @@ function linesOf(log: EvidenceLog, traced: Traced, keys: boolean): readonly Line
   const width = String(log.newest.size).length
   return [
     ...stories.flatMap((story) => [
-      ...linesOfStory(story),
+      ...linesOfStory(story, traced.again),
       ...story.events.map(({ entry, read }) => indented(lineOfEvent(entry, read, width))),
       ...story.unreadable.map((entry) => indented(lineOfEmpty(entry, width))),
       '',
@@ -102,7 +105,9 @@ function linesOf(log: EvidenceLog, traced: Traced, keys: boolean): readonly Line
     ...(others.length === 0 ? [] : ['']),
     ...leftOut(intentsLeftOut, 'earlier intents, not looked at'),
     ...leftOut(othersLeftOut, 'earlier entries'),
-    ...[...doubtfulOf(traced), ...passedOver(traced)].map((what): Line => [styled('red', `✗ NOT VERIFIED: ${what}`)]),
+    ...[...doubtfulOf(traced), ...passedOver(traced), ...otherwiseOf(traced)].map(
+      (what): Line => [styled('red', `✗ NOT VERIFIED: ${what}`)],
+    ),
     ...closing(log, traced, keys),
   ]
 }

@@ -10,13 +10,15 @@ import {
   type Search,
 } from '@writ/audit'
 import type { Invocation } from '../invocation.ts'
-import type { PlaceOptions } from './audit-place.ts'
+import type { DecidedAgain } from '../policy/decide-again.ts'
+import { type AgainOptions, decideStoriesAgain } from './audit-again.ts'
 import { progressOf } from './audit-progress.ts'
 
-export interface SearchOptions extends PlaceOptions {
+export interface SearchOptions extends AgainOptions {
   readonly intent?: string
   readonly agent?: string
   readonly device?: string
+  readonly token?: string
   readonly from?: number
   readonly to?: number
   readonly limit: number
@@ -50,6 +52,8 @@ export interface Traced {
   readonly sealed: number
   /** Nothing that was ever recorded about it was passed over. */
   readonly whole: boolean
+  /** What came of deciding the decisions of the stories again, by their digests. */
+  readonly again: ReadonlyMap<string, DecidedAgain>
 }
 
 /** Whether everything that was found is verified, shown or not. */
@@ -58,23 +62,22 @@ export function isVerified({ stories, others, doubtful }: Traced): boolean {
   return all && doubtful.intents + doubtful.others === 0
 }
 
-export function searchOf({ intent, agent, device, from, to }: SearchOptions): Search {
+export function searchOf({ intent, agent, device, token, from, to }: SearchOptions): Search {
   return {
     ...(intent !== undefined && { intent }),
     ...(agent !== undefined && { agent }),
     ...(device !== undefined && { device }),
+    ...(token !== undefined && { token }),
     ...(from !== undefined && { fromMs: from }),
     ...(to !== undefined && { toMs: to }),
   }
 }
 
-/** Finds and verifies. Heartbeats are left out: they say only that somebody was there. */
-export async function trace(
-  { out }: Pick<Invocation, 'out'>,
-  log: EvidenceLog,
-  search: Search,
-  limit: number,
-): Promise<Traced> {
+/** Finds, verifies and decides again. Heartbeats are left out: they say only that somebody was there. */
+export async function trace(invocation: Invocation, log: EvidenceLog, options: SearchOptions): Promise<Traced> {
+  const { out } = invocation
+  const { limit } = options
+  const search = searchOf(options)
   const found = await log.find(search, progressOf(out, 'reading'))
   out.progress()
   const { shown, doubtful, looked } = await storiesOf(found, search, limit)
@@ -94,6 +97,7 @@ export async function trace(
     gaps: found.gaps,
     sealed: found.sealed,
     whole: found.whole,
+    again: await decideStoriesAgain(invocation, log, shown, options),
   }
 }
 
@@ -195,6 +199,17 @@ export function passedOver({ missing, gaps, whole }: Pick<Traced, 'missing' | 'g
         ? []
         : [`entries of the log were altered${lost}`]
   return [...entries, ...gaps.map(gapText)]
+}
+
+/** Whether some recorded decision comes out otherwise now, by the same bundle on the same input. */
+export function decidedOtherwise({ again }: Pick<Traced, 'again'>): boolean {
+  return [...again.values()].some(({ state }) => state === 'different')
+}
+
+export function otherwiseOf(traced: Pick<Traced, 'again'>): readonly string[] {
+  return decidedOtherwise(traced)
+    ? ['a recorded decision is not what its policy decides on its input: whoever signed it decided something else.']
+    : []
 }
 
 /** What is not shown because nothing verified says it; none where there is no such thing. */

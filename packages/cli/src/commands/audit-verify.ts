@@ -1,42 +1,75 @@
 import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { type LogVerification, verifyLog } from '@writ/audit'
 import { Fault } from '@writ/contracts'
+import { writeFileDurably } from '@writ/durable'
+import type { Signer } from '@writ/keys'
+import { withAdvice } from '../advice.ts'
 import { EXIT } from '../exit-codes.ts'
 import type { Invocation } from '../invocation.ts'
+import { version } from '../version.ts'
 import { advised, type EvidencePlace, evidencePlace, type PlaceOptions } from './audit-place.ts'
 import { progressOf } from './audit-progress.ts'
-import { linesOfVerification, verdictOf } from './audit-verdict.ts'
+import { linesOfVerification } from './audit-verdict.ts'
+import { reportSigner, signReport } from './report-signature.ts'
+import { verificationReport } from './verification-report.ts'
 
 export interface VerifyOptions extends PlaceOptions {
-  readonly checkpoint?: readonly string[]
+  readonly knownCheckpoint?: readonly string[]
   readonly complete?: boolean
+  readonly retentionDays?: number
+  readonly out?: string
+  readonly sign?: string
 }
 
-/** `writ audit verify [DIR]` */
+/** `writ audit verify [PLACE]` */
 export async function auditVerify(
   invocation: Invocation,
   dir: string | undefined,
   options: VerifyOptions,
 ): Promise<void> {
+  const { complete = false, sign } = options
+  // Whoever has no key is told before a day's log was read.
+  const signer = sign === undefined ? undefined : await signerFor(options.out, sign)
   const place = await evidencePlace(invocation, dir, options)
-  const known = await Promise.all((options.checkpoint ?? []).map(readKnown))
+  const known = await readKnown(options.knownCheckpoint)
   const began = performance.now()
-  const found = await verifyPlace(invocation, place, known, options.complete)
+  const found = await verifyPlace(invocation, place, { known, ...options })
   const seconds = (performance.now() - began) / 1000
-  const { out, fail } = invocation
-  out.result(
-    { ...found, verdict: verdictOf(found), seconds: Math.round(seconds * 1000) / 1000 },
-    linesOfVerification(found, seconds),
-  )
-  if (!found.ok) fail(EXIT.notVerified)
+  const report = verificationReport(found, { place, complete, seconds, madeAt: new Date(), madeBy: version() })
+  const files = options.out === undefined ? [] : await writeReport(resolve(options.out), report, signer)
+  invocation.out.result(report, [...linesOfVerification(found, seconds), ...files.map((file) => `written to ${file}`)])
+  if (!found.ok) invocation.fail(EXIT.notVerified)
 }
 
-/** Verifies a log, telling on a terminal how far it has come. `known`: checkpoints from earlier that the log must go on from. */
+async function signerFor(out: string | undefined, key: string): Promise<Signer> {
+  if (out !== undefined) return await reportSigner(key)
+  const fault = new Fault('malformed', { message: '--sign signs the file that --out writes.' })
+  throw withAdvice(fault, 'Name a file: --out report.json writes it, and report.json.jws beside it.')
+}
+
+/** The report, and its signature over exactly these bytes. */
+async function writeReport(file: string, report: object, signer: Signer | undefined): Promise<readonly string[]> {
+  const text = `${JSON.stringify(report, null, 2)}\n`
+  const signature = signer === undefined ? undefined : await signReport(signer, text)
+  await writeFileDurably(file, text)
+  if (signature === undefined) return [file]
+  await writeFileDurably(`${file}.jws`, `${signature}\n`)
+  return [file, `${file}.jws`]
+}
+
+export interface VerifyPlaceOptions {
+  /** Checkpoints from elsewhere that the log must go on from. */
+  readonly known: readonly Uint8Array[]
+  readonly complete?: boolean
+  readonly retentionDays?: number
+}
+
+/** Verifies a log, telling on a terminal how far it has come. */
 export async function verifyPlace(
   { out }: Pick<Invocation, 'out'>,
   { reader, vkeys, pins, subjectKeys, origin }: EvidencePlace,
-  known: readonly Uint8Array[],
-  complete = false,
+  { known, complete = false, retentionDays: days }: VerifyPlaceOptions,
 ): Promise<LogVerification> {
   const tell = progressOf(out, 'verifying')
   try {
@@ -46,6 +79,7 @@ export async function verifyPlace(
       pins,
       known,
       complete,
+      retention: { now: new Date(), ...(days !== undefined && { days }) },
       ...(subjectKeys !== undefined && { subjectKeys }),
       ...(origin !== undefined && { origin }),
       onProgress: ({ entries, size }) => tell(entries, size),
@@ -56,8 +90,12 @@ export async function verifyPlace(
   }
 }
 
-async function readKnown(path: string): Promise<Uint8Array> {
-  return await readFile(path).catch((cause: unknown) => {
-    throw new Fault('unavailable', { message: `The checkpoint ${path} cannot be read.`, cause })
-  })
+export async function readKnown(paths: readonly string[] = []): Promise<readonly Uint8Array[]> {
+  return await Promise.all(
+    paths.map((path) =>
+      readFile(path).catch((cause: unknown) => {
+        throw new Fault('unavailable', { message: `The checkpoint ${path} cannot be read.`, cause })
+      }),
+    ),
+  )
 }

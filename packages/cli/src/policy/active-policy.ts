@@ -64,11 +64,14 @@ export interface LoadedPolicy {
 
 /** The bundle that was published under a digest, ready to decide. Throws Fault `unavailable` when there is none, or it does not run. */
 export async function publishedBundle(session: Session, bundleSha256: string): Promise<LoadedPolicy> {
-  return loaded(await storedUnder(session, bundleSha256), bundleSha256)
+  return loaded(await publishedBytes(session, bundleSha256), bundleSha256)
 }
 
-/** Throws Fault `unavailable` where the bus does not say. */
-async function storedUnder({ bus, subjects }: Session, bundleSha256: string): Promise<Uint8Array | undefined> {
+/** The bundle that was published under a digest, as it is stored. Throws Fault `unavailable` where the bus does not say. */
+export async function publishedBytes(
+  { bus, subjects }: Session,
+  bundleSha256: string,
+): Promise<Uint8Array | undefined> {
   return (await bus.last('POLICIES', subjects.bundle(bundleSha256)))?.data
 }
 
@@ -102,7 +105,7 @@ export async function policyInForce(session: Session): Promise<InForce> {
   const version = session.authority.trust.version('policy', 'active')
   const digest = session.authority.trust.record('policy', 'active')?.record.bundle_sha256
   if (digest === undefined) return { version }
-  const bytes = await storedUnder(session, digest)
+  const bytes = await publishedBytes(session, digest)
   try {
     return { version, policy: loaded(bytes, digest) }
   } catch (error) {
