@@ -15,3 +15,4 @@ export { type Cosigner, cosignerVerifier, logVerifier, type NoteSigner, noteSign
 export type { RefusedMessage } from './read-batch.ts'
 export { decodeSeal, decodeStaged, type Seal, type Staged, type StreamPosition, type TreeHead } from './seal.ts'
 export { type Opening, Sealer, type SealerOptions, type SealOutcome } from './sealer.ts'
+export { type VerifierFilesOptions, writeVerifierFiles } from './verifier-files.ts'

@@ -1,0 +1,110 @@
+import { type AddCheckpoint, formatAddCheckpoint, type NoteVerifier, openNote, type PolicyWitness } from '@writ/audit'
+import { isFault } from '@writ/contracts'
+
+/** What became of one request for a cosignature. */
+export type Asked =
+  | { readonly outcome: 'cosigned'; readonly lines: string }
+  /** It cosigned a larger tree already, or does not answer and is left alone for a while. */
+  | { readonly outcome: 'skipped' }
+  | { readonly outcome: 'failed' | 'forked'; readonly message: string }
+
+/** A checkpoint to be cosigned. */
+export interface Signed {
+  readonly origin: string
+  readonly size: number
+  /** The signed note. */
+  readonly note: string
+  /** RFC 6962 consistency proof from an older size to this one. */
+  readonly prove: (older: number) => Promise<readonly Uint8Array[]>
+}
+
+export interface WitnessClientOptions {
+  readonly witness: PolicyWitness & { readonly url: string }
+  /** A witness that has not answered by then is done without. */
+  readonly timeoutMs: number
+  readonly monotonicMs: () => number
+}
+
+/** A witness that failed is not asked again for so long: it must not slow every seal down. */
+const REST_MS = 10_000
+/** The first request may be about a size that the witness has left; its answer says which it is at. */
+const ATTEMPTS_MAX = 3
+const ANSWER_CHARACTERS_MAX = 65_536
+
+/** Asks one witness (C2SP tlog-witness). It remembers how far the witness is with each log; the witness itself decides. Never throws. */
+export class WitnessClient {
+  readonly #options: WitnessClientOptions
+  readonly #sizes = new Map<string, number>()
+  #restUntilMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: WitnessClientOptions) {
+    this.#options = options
+  }
+
+  get name(): string {
+    return this.#options.witness.name
+  }
+
+  async ask(signed: Signed): Promise<Asked> {
+    if (this.#options.monotonicMs() < this.#restUntilMs) return { outcome: 'skipped' }
+    try {
+      const asked = await this.#ask(signed)
+      if (asked.outcome === 'failed') this.#rest()
+      return asked
+    } catch (error) {
+      this.#rest()
+      const { name, message } = error instanceof Error ? error : { name: 'Error', message: '' }
+      return { outcome: 'failed', message: isFault(error) ? message : `It does not answer (${name}).` }
+    }
+  }
+
+  async #ask({ origin, size, note, prove }: Signed): Promise<Asked> {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const older = this.#sizes.get(origin) ?? 0
+      if (older > size) return { outcome: 'skipped' }
+      const { status, text } = await this.#post({
+        older,
+        proof: older === 0 ? [] : await prove(older),
+        checkpoint: note,
+      })
+      if (status === 200) {
+        const lines = ownLines(note, text, this.#options.witness.verifier)
+        this.#sizes.set(origin, size)
+        return { outcome: 'cosigned', lines }
+      }
+      const at = status === 409 && /^\d{1,16}\n$/.test(text) ? Number(text) : undefined
+      if (at === undefined) return { outcome: 'failed', message: `It answers with ${status}.` }
+      if (at === older && older === size)
+        return {
+          outcome: 'forked',
+          message: `It has cosigned another tree of size ${size}: somebody was shown another history.`,
+        }
+      this.#sizes.set(origin, at)
+    }
+    return { outcome: 'failed', message: 'It says another size each time.' }
+  }
+
+  async #post(request: AddCheckpoint): Promise<{ readonly status: number; readonly text: string }> {
+    const { witness, timeoutMs } = this.#options
+    const response = await fetch(`${witness.url.replace(/\/$/, '')}/add-checkpoint`, {
+      method: 'POST',
+      body: formatAddCheckpoint(request),
+      redirect: 'error',
+      signal: AbortSignal.timeout(timeoutMs),
+    })
+    return { status: response.status, text: (await response.text()).slice(0, ANSWER_CHARACTERS_MAX) }
+  }
+
+  #rest(): void {
+    this.#restUntilMs = this.#options.monotonicMs() + REST_MS
+  }
+}
+
+/** The witness's own lines, verified; others that it sends along are not ours to pass on. Faults of `openNote`. */
+function ownLines(note: string, lines: string, verifier: NoteVerifier): string {
+  const text = note.slice(0, note.lastIndexOf('\n\n') + 2)
+  const own = lines.split('\n').filter((line) => line.startsWith(`— ${verifier.name} `))
+  const answer = own.map((line) => `${line}\n`).join('')
+  openNote(`${text}${answer}`, [verifier])
+  return answer
+}
