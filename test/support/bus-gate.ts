@@ -25,6 +25,8 @@ export interface BusGate extends AsyncDisposable {
   closeAfter(step: string): Promise<void>
   /** For the next process, when the one before it was killed: of that one nothing more gets through. */
   open(): void
+  /** For the same process: its connections break, and new ones get through. */
+  reconnect(): void
 }
 
 interface Stop {
@@ -91,6 +93,11 @@ export async function startBusGate(natsUrl: string, stepsOf: StepsOf): Promise<B
       process += 1
       stop = undefined
       closed = false
+    },
+    reconnect: () => {
+      stop = undefined
+      closed = false
+      for (const socket of open) socket.destroy()
     },
     [Symbol.asyncDispose]: async () => {
       for (const socket of open) socket.destroy()
