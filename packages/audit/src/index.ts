@@ -2,6 +2,8 @@
 export * from './core/index.ts'
 // Documents that are sealed so that they can be erased.
 export * from './documents/index.ts'
+// Legal hold of an epoch.
+export * from './hold/index.ts'
 // The Merkle log in a store.
 export * from './log/index.ts'
 // The auditor's side: reading what a log says, each entry verified.

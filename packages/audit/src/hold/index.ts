@@ -1,0 +1,3 @@
+export { type BelievesRelease, type HeldEpoch, heldEpochs, readHolds } from './held-epochs.ts'
+export type { HoldWord, UnverifiedHold } from './hold-record.ts'
+export { type HoldSet, type SetHold, setHold } from './set-hold.ts'
