@@ -16,6 +16,19 @@ export interface Plane {
   /** What every enrolment package pins. */
   readonly trust: Trust
   readonly keys: NatsKeys
+  readonly references: PlaneReferences
+}
+
+/** How each key is named to the service that uses it: `file:<path>` or `kms:<key>`. */
+export interface PlaneReferences {
+  /** `WRIT_LOG_KEY` */
+  readonly log: string
+  /** `WRIT_COSIGN_KEY`; absent: checkpoints say no time. */
+  readonly cosign?: string
+  /** `WRIT_WRAP_KEY` */
+  readonly wrap: string
+  /** `WRIT_ANCHOR_KEY` of a role. */
+  anchor(role: ServiceRole): string
 }
 
 /** The files of a plane. No running service may read this directory, but for its own role's anchor key file. */
@@ -35,6 +48,8 @@ export interface PlanePaths {
   readonly rootOperatorKey: string
   /** Ed25519: signs the log's checkpoints. No anchor. */
   readonly logKey: string
+  /** Ed25519: signs the times of checkpoints, where there is one. */
+  readonly cosignKey: string
   /** 32 random bytes: wraps the subject keys (`WRIT_WRAP_KEY`). */
   readonly wrapKey: string
   /** ES256: endorses the signing keys that a role's instances make at boot. */
@@ -53,6 +68,7 @@ export function planePaths(dir: string): PlanePaths {
     rootOperator: at('root'),
     rootOperatorKey: at('root', 'key.jwk'),
     logKey: at('keys', 'log.jwk'),
+    cosignKey: at('keys', 'cosign.jwk'),
     wrapKey: at('keys', 'wrap.key'),
     anchorKey: (role) => at('keys', 'anchors', `${role}.jwk`),
   }
