@@ -1,4 +1,5 @@
 import type { SealOutcome } from '@writ/audit'
+import { STORE_CHECKS, type StoreStatement } from '@writ/contracts'
 import { readGauge } from '@writ/service-kit'
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
@@ -71,5 +72,25 @@ function measureHeld(registry: Registry, waiting: () => number): Metrics['held']
     const entry = { sinceMs: performance.now() }
     since.add(entry)
     return () => since.delete(entry)
+  }
+}
+
+/** What the store was found to be at the start. */
+export function measureStore(registry: Registry): (statement: StoreStatement) => void {
+  const proven = new Gauge({
+    name: 'writ_store_proven',
+    help: '1: the store passed every check at the start; 0: it did not, or is not asked yet.',
+    registers: [registry],
+  })
+  const failed = new Gauge({
+    name: 'writ_store_check_failed',
+    help: '1 for each check that the store failed at the start.',
+    labelNames: ['check'],
+    registers: [registry],
+  })
+  for (const check of STORE_CHECKS) failed.set({ check }, 0)
+  return (statement) => {
+    proven.set(statement.proven ? 1 : 0)
+    for (const check of statement.failed) failed.set({ check }, 1)
   }
 }

@@ -1,4 +1,4 @@
-import type { Sealed, ServiceRole } from '@writ/contracts'
+import type { JsonObject, Sealed, ServiceRole } from '@writ/contracts'
 import type { JournalOptions } from '@writ/durable'
 import type { Signer } from '@writ/keys'
 import type { Clock } from './clock.ts'
@@ -17,6 +17,8 @@ export interface AuditSourceOptions {
   readonly signer: Signer
   /** The anchor's `writ-key+jwt` about the signer; gateways have none. */
   readonly endorsement?: string
+  /** What else `source.started` says in its `detail`: ids, numbers and digests. */
+  readonly started?: JsonObject
   /**
    * Resolves when the flushed stream has acknowledged the message (check the PubAck's stream). Any rejection means: not known to
    * be stored; the same bytes are published again.

@@ -162,12 +162,14 @@ export class AuditSource implements AsyncDisposable {
 
   async #begin(): Promise<void> {
     const previous = this.#earlier.findLast(({ head }) => head !== undefined)?.head
-    const { endorsement } = this.#options
+    const { endorsement, started } = this.#options
+    const detail = {
+      ...started,
+      ...(previous && { previous: { source: previous.source, seq: previous.seq, digest: previous.digest } }),
+    }
     const { json, bytes } = this.#chain.event(
       auditEvent('source.started', {
-        ...(previous && {
-          detail: { previous: { source: previous.source, seq: previous.seq, digest: previous.digest } },
-        }),
+        ...(Object.keys(detail).length > 0 && { detail }),
         ...(endorsement !== undefined && { documents: [clearDocument(keyMessage.typ, endorsement)] }),
       }),
     )
