@@ -105,6 +105,8 @@ export function serviceSpec(
   const own: Record<LocalRole, Record<string, string>> = {
     'audit-sink': {
       WRIT_STORE: `file:${paths.store}`,
+      // One disk is not WORM against its owner: said in the log of every local plane.
+      WRIT_STORE_UNPROVEN: 'local-stack',
       WRIT_LOG_KEY: `file:${keys.logKey}`,
       WRIT_LOG_DOMAIN: LOG_DOMAIN,
       WRIT_SEAL_MS: '1000',
