@@ -19,6 +19,7 @@ import type { Command } from 'commander'
 import { withAdvice } from '../advice.ts'
 import { localOf, planeOf } from '../context.ts'
 import type { Invocation } from '../invocation.ts'
+import { logVkeysOf } from '../local-file.ts'
 import { list } from '../options.ts'
 
 /** Options of every command that reads a log. */
@@ -70,7 +71,7 @@ export async function evidencePlace(
     )
   const subjectKeys = await subjectKeysOf(invocation, options)
   return {
-    reader: await readerAt(dir ?? localOf(await invocation.context()).store_dir),
+    reader: await readerAt(dir ?? localOf(await invocation.context()).store),
     vkeys: vkeys.map(parseVkey),
     pins,
     pinnedBy,
@@ -162,7 +163,7 @@ async function contextPins({ context }: Invocation): Promise<Pinned> {
   })
   if (local !== undefined && keyFile !== undefined) {
     const pins = { ...local.trust, ...(await twoPersonOf(enrolment)) }
-    return { pins, vkeys: [local.log_vkey], pinnedBy: `the context ${name}` }
+    return { pins, vkeys: logVkeysOf(local), pinnedBy: `the context ${name}` }
   }
   const { log_vkeys: vkeys, ...pins } = (await readEnrolment(enrolment)).trust
   return { pins, vkeys, pinnedBy: `the context ${name}` }

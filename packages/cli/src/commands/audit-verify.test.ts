@@ -60,7 +60,7 @@ test('an enrolment package pins the log key too, and the local plane everything'
   expect((await writ('audit', 'verify', made, '--trust', trust)).code).toBe(0)
   await mkdir(join(dir, 'home'))
   const operator = { id: 'root', key_file: join(dir, 'home', 'root', 'key.jwk'), credentials_file: 'nats.creds' }
-  const log = { store_dir: made, log_origin: ORIGIN, log_vkey: vkey() }
+  const log = { store: `file:${made}`, log_origin: ORIGIN, log_vkey: vkey() }
   const rest = { nats_url: 'nats://x', redis_url: 'redis://x', operator, provisioning: { dir: 'x' }, services: {} }
   const local = { region: REGION, trust: pins, ...log, ...rest }
   await writeFile(join(dir, 'home', 'local.json'), JSON.stringify(local))

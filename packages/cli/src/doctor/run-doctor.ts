@@ -1,9 +1,10 @@
 import { join } from 'node:path'
 import type { Session } from '@writ/agent-sdk'
 import { isFault, type Trust } from '@writ/contracts'
+import { readerAt } from '../commands/audit-place.ts'
 import { type Context, connectSession } from '../context.ts'
 import { contextsFile } from '../contexts/contexts-file.ts'
-import type { LocalFile } from '../local-file.ts'
+import { type LocalFile, logVkeysOf } from '../local-file.ts'
 import { checkClock } from './check-clock.ts'
 import { checkAllPrivate, checkPrivate } from './check-files.ts'
 import { checkLog } from './check-log.ts'
@@ -56,7 +57,7 @@ async function* checkLocal(home: string, local: LocalFile, env: DoctorOptions['e
     ...Object.entries(local.services).map(([name, { health_url }]) => portOf(name, health_url, 80)),
   ]
   for (const port of ports) if (port !== undefined) yield await checkPort(port)
-  yield await checkLog(local.store_dir, local.log_origin, [local.log_vkey])
+  yield await checkLog(await readerAt(local.store), local.log_origin, logVkeysOf(local))
 }
 
 async function* checkPlane(
@@ -101,8 +102,8 @@ async function* checkPlane(
 }
 
 /** `local.json` does not say which kinds two persons sign: that part is not compared. */
-function trustOf({ trust, log_vkey }: LocalFile, { two_person }: Trust): Trust {
-  return { ...trust, log_vkeys: [log_vkey], two_person }
+function trustOf(local: LocalFile, { two_person }: Trust): Trust {
+  return { ...local.trust, log_vkeys: [...logVkeysOf(local)], two_person }
 }
 
 async function opened(folder: string, keyFile: string | undefined): Promise<Session | Finding> {

@@ -1,9 +1,9 @@
 import { readEnrolment } from '@writ/agent-sdk'
 import {
-  directoryReader,
   EvidenceLog,
   epochsHere,
   findEntries,
+  type LogReader,
   type NoteVerifier,
   openDocument,
   type Pins,
@@ -15,11 +15,13 @@ import { type AuditEvent, type Decision, decisionMessage, type EventDocument, Fa
 import { connectStore, readSubjectKeys } from '@writ/plane'
 import { type Rebuilt, rebuildInput } from '@writ/policy/review'
 import { withAdvice } from '../advice.ts'
+import { readerAt } from '../commands/audit-place.ts'
 import { type Context, planeOf } from '../context.ts'
+import { logVkeysOf } from '../local-file.ts'
 
 /** Where decisions and the documents that they name are read from. */
 export interface RecordedOptions {
-  /** The store's folder or a copy of it; the local plane's when absent. */
+  /** The store: its folder, a copy of it, or `s3://<bucket>/<prefix>`; the local plane's when absent. */
   readonly store?: string
   /** A file of keys that open sealed documents; the local plane's own keys when absent. */
   readonly subjectKeys?: string
@@ -112,10 +114,10 @@ async function newestVerified(
   const decisions = new Map<string, Decision>()
   let unverified = 0
   let log: EvidenceLog | undefined
-  const { dir, vkeys, pins } = place
+  const { reader, vkeys, pins } = place
   for (const at of places.toReversed()) {
     if (log?.newest.origin !== at.log)
-      log = await EvidenceLog.open({ reader: directoryReader(dir), vkeys, pins, origin: at.log, subjectKeys })
+      log = await EvidenceLog.open({ reader, vkeys, pins, origin: at.log, subjectKeys })
     const entry = await log.entry(at.index)
     if (!isVerified(entry)) unverified++
     else
@@ -140,7 +142,7 @@ function verifiedIn({ events }: ReadEntry): readonly (readonly [string, Decision
 }
 
 interface Place {
-  readonly dir: string
+  readonly reader: LogReader
   /** Names of the logs' keys: a log's name, or what its epochs have in common. */
   readonly names: readonly string[]
   readonly vkeys: readonly NoteVerifier[]
@@ -149,16 +151,16 @@ interface Place {
 }
 
 async function placeOf({ local, enrolment }: Context, { store }: RecordedOptions): Promise<Place> {
-  const dir = store ?? local?.store_dir
-  if (dir === undefined) {
+  const place = store ?? local?.store
+  if (place === undefined) {
     const fault = new Fault('unavailable', { message: 'This context does not know where the log of its plane lies.' })
     throw withAdvice(fault, 'Name a copy of it with --store DIR, and keys of its documents with --subject-keys FILE.')
   }
   const { region, trust } = await readEnrolment(enrolment)
   const { log_vkeys, ...pins } = trust
-  const vkeys = [...new Set([...log_vkeys, ...(local === undefined ? [] : [local.log_vkey])])].map(parseVkey)
+  const vkeys = [...new Set([...log_vkeys, ...(local === undefined ? [] : logVkeysOf(local))])].map(parseVkey)
   const names = [...vkeys.map(({ name }) => name), ...(local === undefined ? [] : [local.log_origin])]
-  return { dir, names: [...new Set(names)], vkeys, pins, region }
+  return { reader: await readerAt(place), names: [...new Set(names)], vkeys, pins, region }
 }
 
 async function subjectKeys(
@@ -176,11 +178,10 @@ async function subjectKeys(
 }
 
 /** Every epoch of the log. Throws Fault `unavailable` where none lies there: an empty answer would read as “nothing changes”. */
-async function logsIn({ dir, names }: Place): Promise<readonly string[]> {
-  const reader = directoryReader(dir)
+async function logsIn({ reader, names }: Place): Promise<readonly string[]> {
   const logs = new Set((await Promise.all(names.map((name) => epochsHere(reader, name)))).flat())
   if (logs.size > 0) return [...logs].toSorted()
-  const fault = new Fault('unavailable', { message: `No log of this plane lies in ${dir}.` })
+  const fault = new Fault('unavailable', { message: `No log of this plane lies in ${reader.name}.` })
   throw withAdvice(
     fault,
     'Name the store or a copy of it with --store DIR; `writ policy publish --no-replay` does without.',
@@ -189,11 +190,10 @@ async function logsIn({ dir, names }: Place): Promise<readonly string[]> {
 
 /** Entries with events that bring documents, in the order of the logs. */
 async function* entriesIn(
-  { dir }: Place,
+  { reader }: Place,
   logs: readonly string[],
   onUnreadable?: () => void,
 ): AsyncGenerator<{ readonly at: At; readonly source: string; readonly events: readonly AuditEvent[] }> {
-  const reader = directoryReader(dir)
   const fits = ({ documents = [] }: AuditEvent) => documents.length > 0
   for (const log of logs)
     for await (const { index, source, events } of findEntries(reader, log, fits, onUnreadable))
