@@ -53,7 +53,7 @@ import {
 import { digestOf, ephemeralSigner, openMessage, openSigner, type Signer, signJws, signMessage } from '@writ/keys'
 import { createCredentials, planePaths } from '@writ/plane'
 import type { z } from 'zod'
-import { type Config, startIntentGateway } from '../../services/intent-gateway/src/index.ts'
+import { type Config, type Overrides, startIntentGateway } from '../../services/intent-gateway/src/index.ts'
 import { reachBusAt } from './bus-gate.ts'
 import { startNats, type TestNats } from './nats.ts'
 import { freshId, nowSeconds, OBLIGATIONS, REGION } from './world.ts'
@@ -76,6 +76,8 @@ export class BrokerStage implements AsyncDisposable {
   readonly root: Signer
   /** Another than `silent` shows what the services log, to see why a test fails. */
   readonly logLevel: Config['logLevel'] = 'silent'
+  /** `WRIT_STORE` of the services: where they look for legal holds. Absent: nowhere. */
+  store: string | undefined
   readonly signers = new Map<string, Signer>()
   readonly services = new Map<ServiceRole, Signer>()
   readonly calls: { rpc: string; request: never }[] = []
@@ -209,6 +211,7 @@ export class BrokerStage implements AsyncDisposable {
       stateDir: join(this.nats.dir, `state-${id}`),
       anchorKey: `file:${paths.anchorKey('intent-gateway')}`,
       wrapKey: `file:${paths.wrapKey}`,
+      ...(this.store !== undefined && { store: this.store }),
       inFlightMax: 64,
       healthPort: 0,
       healthHost: '127.0.0.1',
@@ -220,8 +223,8 @@ export class BrokerStage implements AsyncDisposable {
   }
 
   /** In this process. */
-  async start(id = 'ig0'): Promise<AsyncDisposable> {
-    const running = await startIntentGateway(await this.config(id))
+  async start(id = 'ig0', overrides: Overrides = {}): Promise<AsyncDisposable> {
+    const running = await startIntentGateway(await this.config(id), overrides)
     this.#running.push(running)
     return running
   }
@@ -239,6 +242,7 @@ export class BrokerStage implements AsyncDisposable {
         WRIT_STATE_DIR: config.stateDir,
         WRIT_ANCHOR_KEY: config.anchorKey,
         WRIT_WRAP_KEY: config.wrapKey,
+        ...(config.store !== undefined && { WRIT_STORE: config.store }),
         WRIT_MODE: 'development',
       },
     })

@@ -1,4 +1,5 @@
 export { type ConnectOptions, connectStore, connectSystem } from './connections.ts'
+export { compactSubjectKeys } from './compact-subject-keys.ts'
 export { createPlane, openPlane, type PlaneOptions } from './create-plane.ts'
 export { type EnrolmentPackage, type EnrolOptions, enrol } from './enrol.ts'
 export { deleteGatewayConsumer, ensureGatewayConsumer, ensureStreams, type StreamsOptions } from './ensure-streams.ts'

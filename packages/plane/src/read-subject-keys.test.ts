@@ -1,6 +1,6 @@
 import { jetstream } from '@nats-io/jetstream'
 import { headers } from '@nats-io/transport-node'
-import { openWrappingKey, SubjectKeys } from '@writ/audit'
+import { DESTROYED, openWrappingKey, SubjectKeys } from '@writ/audit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startNats, type TestNats } from '../../../test/support/nats.ts'
 import { planePaths, readSubjectKeys } from './index.ts'
@@ -34,6 +34,12 @@ test('reads the keys that intent-gateway made, and none that was destroyed', asy
   purge.set('KV-Operation', 'PURGE')
   purge.set('Nats-Rollup', 'sub')
   await put(gone.kid, new Uint8Array(0), purge)
+  await put('u-erased', DESTROYED)
+  // What a compaction that was killed leaves.
+  await put('filler', new Uint8Array(100))
+  await put('u-erased', DESTROYED)
+  // What a compaction that was killed leaves.
+  await put('filler', new Uint8Array(100))
   const found = await readSubjectKeys(plane, nats.store)
   expect(found.map(({ kid }) => kid)).toEqual([anna.kid, records.kid])
   expect(found.map(({ key }) => Buffer.from(key))).toEqual([anna, records].map(({ key }) => Buffer.from(key)))

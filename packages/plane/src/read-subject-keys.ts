@@ -2,6 +2,7 @@ import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { openWrappingKey, type SubjectKey, unwrapSubjectKeys } from '@writ/audit'
 import { bucketStream, bucketSubjects } from '@writ/contracts'
+import { FILLER_ID } from './compact-subject-keys.ts'
 import { type Plane, planePaths } from './plane.ts'
 
 const STREAM = bucketStream('subject-keys')
@@ -24,7 +25,7 @@ async function readWrapped(jsm: JetStreamManager): Promise<ReadonlyMap<string, U
     if (stored === null) return found
     const kid = stored.subject.slice(FILTER.length - 1)
     // A destroyed key leaves a mark without a value.
-    if (stored.header.has('KV-Operation')) found.delete(kid)
+    if (stored.header.has('KV-Operation') || kid === FILLER_ID) found.delete(kid)
     else found.set(kid, stored.data)
     seq = stored.seq + 1
   }

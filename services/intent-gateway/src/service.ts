@@ -133,7 +133,7 @@ async function makeParts(
       trust: authority.trust,
       readRegistry: () => follower.registry(),
       record: ({ value }) => evidence.filed(value),
-      heldEpochs: overrides.heldEpochs ?? holdsOf(config.store),
+      heldEpochs: overrides.heldEpochs ?? holdsOf(config.store, authority),
       unsettled: (subject) => unsettledOf(index.entries(), (user) => subjectOf(keys.pseudonym(user)) === subject),
       forgetFiles: (subject) =>
         context.refusedFiles.forget((body) =>

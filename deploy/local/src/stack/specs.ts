@@ -111,7 +111,7 @@ export function serviceSpec(
       WRIT_LOG_DOMAIN: LOG_DOMAIN,
       WRIT_SEAL_MS: '1000',
     },
-    'intent-gateway': { WRIT_WRAP_KEY: `file:${keys.wrapKey}` },
+    'intent-gateway': { WRIT_WRAP_KEY: `file:${keys.wrapKey}`, WRIT_STORE: `file:${paths.store}` },
     'policy-evaluator': {},
     'token-issuer': { WRIT_REDIS_URL: redisUrl },
   }

@@ -38,6 +38,7 @@ function namesOf(
       return user === undefined ? [] : [['user', user]]
     }
     case 'policy':
+    case 'subject':
       return []
   }
 }

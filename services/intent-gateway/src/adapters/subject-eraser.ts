@@ -64,21 +64,21 @@ export class SubjectEraser {
   }
 
   /**
-   * Before the command is filed. Throws Fault `unavailable` while something of the person is under way (its evidence would be sealed under a
-   * key that is destroyed meanwhile), and `constraint_failed` where a key is of the time of an epoch under legal hold.
+   * Before the command is filed. Throws Fault `constraint_failed` where a key is of the time of an epoch under legal hold, and `unavailable`
+   * while something of the person is under way: its evidence would be sealed under a key that is destroyed meanwhile.
    */
   async assertMay(subject: string, version: number): Promise<void> {
-    const unsettled = this.#options.unsettled(subject)
-    if (unsettled > 0)
-      throw new Fault('unavailable', {
-        message: `${unsettled} intents of this person are not settled. Ask again when they are; a revoke of the user keeps new ones away.`,
-      })
     const held = await this.#options.heldEpochs()
     const quarters = new Set(held.flatMap(quartersOfEpoch))
     const kept = (await this.#present(subject, version)).filter(({ quarter }) => quarters.has(quarter))
     if (kept.length > 0)
       throw new Fault('constraint_failed', {
         message: `Under legal hold (${held.join(', ')}): keys of ${kept.map(({ quarter }) => quarter).join(', ')} are kept.`,
+      })
+    const unsettled = this.#options.unsettled(subject)
+    if (unsettled > 0)
+      throw new Fault('unavailable', {
+        message: `${unsettled} intents of this person are not settled. Ask again when they are; a revoke of the user keeps new ones away.`,
       })
   }
 
