@@ -3,18 +3,19 @@ import { join } from 'node:path'
 import { AuditSource, openLogCheckpoint, parseVkey } from '@writ/audit'
 import { type Authority, createAuthority, openAnswer } from '@writ/authority'
 import { type Bus, type BusStatus, connectBus } from '@writ/bus'
-import { type Enrolment, isFault, type ServiceRole, sealedMessage, subjects } from '@writ/contracts'
+import { type Enrolment, isFault, type JsonObject, type ServiceRole, sealedMessage, subjects } from '@writ/contracts'
 import { lockDirectory } from '@writ/durable'
-import type { Signer } from '@writ/keys'
+import { isKmsReference, type KmsOptions, type Signer } from '@writ/keys'
 import { startTracing } from '@writ/tracing'
 import type { Registry } from 'prom-client'
 import { assertFlushed, assertStreams } from './assert-streams.ts'
 import { AuthorityFollower } from './authority-follower.ts'
 import { measureAudit, measureAuthority, measureBus, measureHealth, measureTracing } from './common-metrics.ts'
 import { positionFile } from './control-position.ts'
-import { type Identity, readIdentity } from './enrolment.ts'
+import { type Identity, openAnchor, readIdentity } from './enrolment.ts'
 import { Health } from './health.ts'
 import { startHealthServer } from './health-server.ts'
+import { measureKms } from './kms-metrics.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
 import { Operations } from './operations.ts'
@@ -53,6 +54,28 @@ export interface ServiceContext {
   /** For messages that nobody known signed. */
   readonly refused: RefusedMessages
   readonly refusedFiles: RefusedFiles
+  /** Opens a key of the service's own by its reference: waits for a KMS that does not answer, and throws at once what is wrong with a file. */
+  readonly openKey: OpenKey
+}
+
+export type OpenKey = <T>(what: string, reference: string, open: (kms: KmsOptions) => Promise<T>) => Promise<T>
+
+/** What there is before anything is asked of the bus. */
+export interface EarlyContext {
+  readonly region: string
+  readonly log: Logger
+  readonly metrics: Registry
+  readonly health: Health
+  /** Aborts when the process is to stop. */
+  readonly signal: AbortSignal
+  readonly openKey: OpenKey
+  /** Does a step again and again while it is `unavailable`; `what` is what readiness says meanwhile. */
+  wait<T>(what: string, step: () => Promise<T>): Promise<T>
+}
+
+export interface BootOptions {
+  /** Runs when the process is alive and nothing else has begun. What it returns goes into the `detail` of `source.started`. */
+  readonly before?: (early: EarlyContext) => Promise<JsonObject>
 }
 
 /**
@@ -66,8 +89,9 @@ export async function bootService(
   config: CommonConfig,
   teardown: Teardown,
   signal: AbortSignal,
+  { before }: BootOptions = {},
 ): Promise<ServiceContext> {
-  const identity = await readIdentity(role, config.enrolmentFile, config.anchorKey)
+  const identity = await readIdentity(role, config.enrolmentFile)
   const { id: instance, region } = identity.enrolment
   const log = createLogger({ service: role, instance, level: config.logLevel })
   const metrics = createMetrics(role)
@@ -80,11 +104,25 @@ export async function bootService(
   log.info({ url: server.url }, 'alive')
   teardown.use(await lockDirectory(config.stateDir))
   const boot = `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`
-  const start: Start = { role, config, identity, boot, waiting: { signal, log, health } }
+  const waiting = { signal, log, health }
+  const openKey = keyOpener(waiting, { observer: measureKms(metrics) })
+  const started = await before?.({
+    region,
+    log,
+    metrics,
+    health,
+    signal,
+    openKey,
+    wait: (what, step) => persist(waiting, what, step),
+  })
+  const start: Start = { role, config, identity, boot, waiting, ...(started !== undefined && { started }) }
+  const anchor = await openKey('the anchor key', config.anchorKey, (kms) =>
+    openAnchor(identity.enrolment, config.anchorKey, kms),
+  )
 
   const bus = await openBus(start, teardown)
   const follower = await followAuthority(start, bus, teardown)
-  const key = await openKey(start, bus, follower, teardown)
+  const key = await endorsedKey(start, anchor, bus, follower, teardown)
   const audit = await openAudit(start, bus, follower, key, teardown)
   const refused = teardown.use(new RefusedMessages({ record: (events) => audit.recordLater(events), metrics }))
   await listenToSeals(start, bus, audit, refused)
@@ -112,6 +150,7 @@ export async function bootService(
     audit,
     refused,
     refusedFiles: new RefusedFiles(config.stateDir, log),
+    openKey,
   }
 }
 
@@ -121,6 +160,8 @@ interface Start {
   readonly identity: Identity
   readonly boot: string
   readonly waiting: Persistence
+  /** What else `source.started` says. */
+  readonly started?: JsonObject
 }
 
 async function openBus({ role, config, identity, waiting }: Start, teardown: Teardown): Promise<Bus> {
@@ -183,9 +224,20 @@ async function followAuthority(
   return follower
 }
 
-async function openKey(start: Start, bus: Bus, follower: AuthorityFollower, teardown: Teardown): Promise<SigningKey> {
+function keyOpener(waiting: Persistence, kms: KmsOptions): OpenKey {
+  return (what, reference, open) =>
+    isKmsReference(reference) ? persist(waiting, `opening ${what}`, () => open(kms)) : open(kms)
+}
+
+async function endorsedKey(
+  start: Start,
+  anchor: Signer,
+  bus: Bus,
+  follower: AuthorityFollower,
+  teardown: Teardown,
+): Promise<SigningKey> {
   const { role, identity, boot, waiting } = start
-  const { anchor, enrolment } = identity
+  const { enrolment } = identity
   const report = (what: string, err: unknown) => waiting.log.error({ err }, what)
   const key = teardown.use(
     await persist(waiting, 'endorsing the signing key', () =>
@@ -197,7 +249,7 @@ async function openKey(start: Start, bus: Bus, follower: AuthorityFollower, tear
 }
 
 async function openAudit(
-  { role, config, identity, boot, waiting }: Start,
+  { role, config, identity, boot, waiting, started }: Start,
   bus: Bus,
   follower: AuthorityFollower,
   key: SigningKey,
@@ -216,6 +268,7 @@ async function openAudit(
       boot,
       signer: key.signer,
       endorsement: key.endorsement,
+      ...(started !== undefined && { started }),
       publish: async (subject, bytes) => {
         await bus.store(subject, bytes, { stream: 'AUDIT' })
       },

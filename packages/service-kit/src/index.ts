@@ -1,6 +1,6 @@
 export { type AnswerRpcOptions, answerRpc } from './answer-rpc.ts'
 export { AuthorityFollower, type FollowerOptions } from './authority-follower.ts'
-export { bootService, type ServiceContext } from './boot-service.ts'
+export { type BootOptions, bootService, type EarlyContext, type OpenKey, type ServiceContext } from './boot-service.ts'
 export { caughtUp } from './caught-up.ts'
 export { type Check, Health, type Readiness } from './health.ts'
 export { type HealthServer, type HealthServerOptions, startHealthServer } from './health-server.ts'

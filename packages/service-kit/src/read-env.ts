@@ -22,7 +22,7 @@ export interface CommonConfig {
   readonly enrolmentFile: string
   /** `WRIT_STATE_DIR`: the instance's own directory, on a disk that survives restarts. Made if it is not there. */
   readonly stateDir: string
-  /** `WRIT_ANCHOR_KEY`: `file:<path>` of the role's anchor key, which endorses the key that the process makes for itself. */
+  /** `WRIT_ANCHOR_KEY`: `file:<path>` or `kms:<key ARN or alias>` of the role's anchor key, which endorses the key that the process makes for itself. */
   readonly anchorKey: string
   /** `WRIT_HEALTH_PORT`: port of `/healthz`, `/readyz`, `/metrics`. Absent: a free one, which the log names. */
   readonly healthPort: number
@@ -49,7 +49,7 @@ const Common = z
   .object({
     WRIT_ENROLMENT: z.string(),
     WRIT_STATE_DIR: z.string(),
-    WRIT_ANCHOR_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path>'),
+    WRIT_ANCHOR_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path> or kms:<key>'),
     WRIT_HEALTH_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
     WRIT_HEALTH_HOST: z.string().default('127.0.0.1'),
     WRIT_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),

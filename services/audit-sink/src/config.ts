@@ -1,27 +1,46 @@
+import { Id } from '@writ/contracts'
 import { type CommonConfig, type Env, readCommonConfig, readEnv } from '@writ/service-kit'
 import { z } from 'zod'
 
 export interface Config extends CommonConfig {
   /** `WRIT_STORE`: where the log is written, `file:<dir>`. */
   readonly store: string
-  /** `WRIT_LOG_KEY`: `file:<path>` of the Ed25519 key that signs checkpoints. It must be the one that the enrolment package pins. */
+  /**
+   * `WRIT_LOG_KEY`: `file:<path>` or `kms:<key ARN or alias>` of the key that signs checkpoints, Ed25519 or, where a KMS lacks that, P-256. It must be one that
+   * the enrolment package pins.
+   */
   readonly logKey: string
+  /** `WRIT_COSIGN_KEY`: another Ed25519 key, which signs the time of each checkpoint; pinned too. Absent: checkpoints say no time. */
+  readonly cosignKey?: string
   /** `WRIT_LOG_DOMAIN`: host name with which the log's origin begins, `<domain>/<region>/<epoch>`. It never changes. */
   readonly logDomain: string
   /** `WRIT_SEAL_MS`: the oldest message waits at most this long for its seal. Absent: 1,000. */
   readonly sealMs: number
   /** `WRIT_RETENTION_DAYS`: how long evidence is kept. Absent: 190, half a year and a little. */
   readonly retentionDays: number
+  /** `WRIT_RESIDENCY`: path of the table of what each jurisdiction demands of bucket and keys. Absent: no jurisdiction is known, so no bucket is taken. */
+  readonly residency?: string
+  /**
+   * `WRIT_STORE_UNPROVEN`: a word why a store is used that is not proven. In development it covers every failed check, in production nothing but that
+   * the store is a directory. It goes into the log. Absent: only a proven store is used, in development a directory too.
+   */
+  readonly storeUnproven?: string
 }
 
 const HOST = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/
 
 const Own = z.object({
   WRIT_STORE: z.string(),
-  WRIT_LOG_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path>'),
+  WRIT_LOG_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path> or kms:<key>'),
+  WRIT_COSIGN_KEY: z
+    .string()
+    .regex(/^(file|kms):./, 'must be file:<path> or kms:<key>')
+    .optional(),
   WRIT_LOG_DOMAIN: z.string().regex(HOST, 'must be a host name in lower case'),
   WRIT_SEAL_MS: z.coerce.number().int().min(10).max(60_000).default(1000),
   WRIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_525).default(190),
+  WRIT_RESIDENCY: z.string().optional(),
+  WRIT_STORE_UNPROVEN: Id.optional(),
 })
 
 export function readConfig(env: Env): Config {
@@ -30,8 +49,11 @@ export function readConfig(env: Env): Config {
     ...readCommonConfig(env),
     store: own.WRIT_STORE,
     logKey: own.WRIT_LOG_KEY,
+    ...(own.WRIT_COSIGN_KEY !== undefined && { cosignKey: own.WRIT_COSIGN_KEY }),
     logDomain: own.WRIT_LOG_DOMAIN,
     sealMs: own.WRIT_SEAL_MS,
     retentionDays: own.WRIT_RETENTION_DAYS,
+    ...(own.WRIT_RESIDENCY !== undefined && { residency: own.WRIT_RESIDENCY }),
+    ...(own.WRIT_STORE_UNPROVEN !== undefined && { storeUnproven: own.WRIT_STORE_UNPROVEN }),
   })
 }

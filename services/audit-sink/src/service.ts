@@ -18,6 +18,8 @@ import { recordOpening } from './adapters/record-opening.ts'
 import type { Config } from './config.ts'
 import { SealLoop } from './core/seal-loop.ts'
 import { createSinkMetrics, type Metrics } from './metrics.ts'
+import { openLogKeys } from './open-log-keys.ts'
+import { proveStore } from './prove-store.ts'
 
 export interface Overrides {
   /** Stops the start while it waits for what is not there yet. */
@@ -42,9 +44,12 @@ const IDLE_MS = 3000
 /** Composition root: the one place that knows every concrete adapter. */
 export async function startAuditSink(config: Config, overrides: Overrides = {}): Promise<RunningSink> {
   await using teardown = new Teardown()
-  const context = await bootService('audit-sink', config, teardown, overrides.signal ?? new AbortController().signal)
+  const signal = overrides.signal ?? new AbortController().signal
+  const context = await bootService('audit-sink', config, teardown, signal, {
+    before: (early) => proveStore(config, early),
+  })
   const loop = startLoop(context, config, {
-    signer: overrides.signer ?? (await openLogKey(context, config)),
+    signer: overrides.signer ?? (await openLogKeys(context, config)),
     store: overrides.store ?? (await openStore(config.store)),
     now: overrides.now ?? (() => new Date()),
   })
@@ -52,19 +57,6 @@ export async function startAuditSink(config: Config, overrides: Overrides = {}):
   teardown.use(context.health.open())
   const running = teardown.release()
   return { healthUrl: context.healthUrl, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() }
-}
-
-/** Throws Fault `malformed` unless the key is the pinned one: what another key signs, no source would believe. */
-async function openLogKey({ enrolment, region }: ServiceContext, { logKey, logDomain }: Config): Promise<NoteSigner> {
-  const signer = noteSignerOf(await openSigner(logKey))
-  const origin = originOf({ domain: logDomain, region }, '9999h2')
-  const own = signer.verifier(origin)
-  const pinned = verifiersFor(
-    origin,
-    enrolment.trust.log_vkeys.map((vkey) => parseVkey(vkey)),
-  )
-  if (pinned.some(({ keyId }) => keyId === own.keyId)) return signer
-  throw new Fault('malformed', { message: `The log key is not one that is pinned for ${logDomain}/${region}.` })
 }
 
 interface Parts {

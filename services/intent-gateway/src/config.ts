@@ -2,7 +2,7 @@ import { type CommonConfig, type Env, readCommonConfig, readEnv } from '@writ/se
 import { z } from 'zod'
 
 export interface Config extends CommonConfig {
-  /** `WRIT_WRAP_KEY`: `file:<path>` of the 32 bytes that wrap the keys of sealed documents. All replicas share it. */
+  /** `WRIT_WRAP_KEY`: `file:<path>` of the 32 bytes, or `kms:<key ARN or alias>` of the symmetric key, that wraps the keys of sealed documents. All replicas share it. */
   readonly wrapKey: string
   /**
    * `WRIT_STORE`: where the log is, as audit-sink has it. It is only looked at for legal holds before a person's keys are destroyed. Absent:
@@ -14,7 +14,7 @@ export interface Config extends CommonConfig {
 }
 
 const Own = z.object({
-  WRIT_WRAP_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path>'),
+  WRIT_WRAP_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path> or kms:<key>'),
   WRIT_STORE: z.string().min(1).optional(),
   WRIT_IN_FLIGHT_MAX: z.coerce.number().int().min(1).max(1000).default(64),
 })

@@ -99,7 +99,9 @@ async function makeParts(
   const meter = createMeter(metrics, () => index.entries())
   const bucket = bus.bucket('intents')
   const store = bucketKeys(bus.bucket('subject-keys'))
-  const wrapping = await openWrappingKey(config.wrapKey)
+  const wrapping = await context.openKey('the wrapping key', config.wrapKey, (kms) =>
+    openWrappingKey(config.wrapKey, { kms, store }),
+  )
   const keys = await SubjectKeys.open(wrapping, store, region, (subject) => authority.trust.version('subject', subject))
   const evidence = new Evidence(new Papers(audit, keys, clock), authority)
   const room = teardown.use(new Room(bus, (err) => log.warn({ err }, 'the bucket of intents cannot be measured')))
