@@ -1,4 +1,5 @@
 export type { RetentionChecked, RetentionDemand } from './check-retention.ts'
+export type { Witnessed } from './check-witnesses.ts'
 export { entriesAbout, type FoundEntry, findEntries } from './entries-about.ts'
 export { epochsHere } from './epochs.ts'
 export type { Pins } from './key-ring.ts'

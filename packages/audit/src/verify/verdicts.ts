@@ -13,6 +13,7 @@ export const MEANINGS = {
   checkpoint_missing: 'The checkpoint of a seal, or the log’s newest, is not there.',
   checkpoint_rolled_back: 'The log is shown at a smaller size than it was signed at before.',
   history_forked: 'A pinned log key has signed two histories: two checkpoints that are not consistent.',
+  not_witnessed: 'The newest checkpoint lacks cosignatures of witnesses that the given policy demands.',
   history_missing: 'The log goes on from one that is not here, so that keys and chains of before are unknown.',
   seal_altered: 'The reservation of a seal does not say what the log shows.',
   seal_missing: 'The reservation of a seal is not there.',

@@ -4,9 +4,11 @@ import { parseOrigin } from '../core/epoch.ts'
 import { verifiersFor } from '../core/log-verifier.ts'
 import { formatVkey, type NoteVerifier } from '../core/note.ts'
 import { TILE_WIDTH } from '../core/tiles.ts'
+import type { TlogPolicy } from '../core/tlog-policy.ts'
 import { blobKey, checkpointKey, vkeyKey } from '../log/log-keys.ts'
 import type { SubjectKeyOf } from './check-document.ts'
 import { checkRetention, type RetentionChecked, type RetentionDemand } from './check-retention.ts'
+import { checkWitnesses, type Witnessed } from './check-witnesses.ts'
 import type { LogPlace } from './checkpoints.ts'
 import { epochsHere, newestOrigin } from './epochs.ts'
 import { type Epoch, Judge } from './judge.ts'
@@ -33,6 +35,8 @@ export interface VerifyOptions {
   readonly known?: readonly Uint8Array[]
   /** What the locks of the logs' objects must be like. Locks are not looked at when absent. */
   readonly retention?: RetentionDemand
+  /** Which witnesses must have cosigned the newest checkpoint (C2SP tlog-policy). None need to when absent. */
+  readonly policy?: TlogPolicy
   /** Nothing is on its way into the log any more: the newest effects must have their evidence too. */
   readonly complete?: boolean
   /** Told after every 256 entries, and of each log when it was read. It must not throw. */
@@ -79,6 +83,8 @@ export interface LogVerification {
   readonly stores: readonly StoreUse[]
   /** How the objects of each log are locked, in the order of `logs`. */
   readonly retention: readonly RetentionChecked[]
+  /** Up to where witnesses have cosigned; absent where no policy was given. */
+  readonly witnessed?: Witnessed
   readonly findings: readonly Finding[]
   /** All findings; the list holds the first thousand. */
   readonly findingsCount: number
@@ -119,10 +125,13 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   const complete = options.complete ?? false
   await judge.settle(complete)
   for (const [at, read] of reads.entries()) await checkOpening(read, reads[at - 1], judge)
+  const newest = reads.at(-1)?.walk.place
+  const witnessed = options.policy && newest && (await checkWitnesses(newest, options.policy))
   const wholeHistory = reads[0]?.epoch.opening?.['predecessor'] === undefined
   const waiting = await judge.conclude({ complete, wholeHistory })
   const twoPerson = pins.two_person === undefined ? {} : { twoPerson: judge.secondOperators }
-  return { ...result(origin, reads, judge, findings, waiting, options.known?.length ?? 0), ...twoPerson }
+  const found = result(origin, reads, judge, findings, waiting, options.known?.length ?? 0)
+  return { ...found, ...twoPerson, ...(witnessed !== undefined && { witnessed }) }
 }
 
 async function readLog(

@@ -7,6 +7,7 @@ import { atLeastOne, list, wholeNumber } from '../options.ts'
 import { auditCheckProof, type CheckProofOptions } from './audit-check-proof.ts'
 import { auditCheckReport, type CheckReportOptions } from './audit-check-report.ts'
 import { addExportCommand } from './audit-export.ts'
+import { addHoldCommands } from './audit-hold.ts'
 import { instantOf } from './audit-instant.ts'
 import { subjectKeysOfPlane, withPlaceOptions } from './audit-place.ts'
 import { auditReport, type ReportOptions } from './audit-report.ts'
@@ -15,7 +16,7 @@ import { auditTail, type TailOptions } from './audit-tail.ts'
 import { auditTrace, type TraceOptions } from './audit-trace.ts'
 import { auditVerify, type VerifyOptions } from './audit-verify.ts'
 
-/** `writ audit verify|tail|trace|show|report|export|keys` */
+/** `writ audit …` */
 export function addAuditCommands(program: Command, act: Act): void {
   const audit = program
     .command('audit')
@@ -29,6 +30,7 @@ export function addAuditCommands(program: Command, act: Act): void {
   addCheckProof(audit, act)
   addExportCommand(audit, act)
   addKeys(audit, act)
+  addHoldCommands(audit, act)
 }
 
 function addVerify(audit: Command, act: Act): void {
@@ -66,6 +68,10 @@ function withVerifyOptions(command: Command): Command {
       '--checkpoint, --known-checkpoint <file>',
       'a checkpoint kept from earlier, or from elsewhere: the log must go on from it; repeatable',
       list,
+    )
+    .option(
+      '--policy <file>',
+      'a witness policy (C2SP tlog-policy): its quorum must have cosigned the newest checkpoint',
     )
     .option('--complete', 'nothing is on its way into the log: its newest effects must have their evidence too')
     .option(

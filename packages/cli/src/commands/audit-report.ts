@@ -19,12 +19,13 @@ import {
   trace,
 } from './audit-traced.ts'
 import { statementOf } from './audit-verdict.ts'
-import { readKnown, verifyPlace } from './audit-verify.ts'
+import { readKnown, readPolicy, verifyPlace } from './audit-verify.ts'
 
 export interface ReportOptions extends SearchOptions {
   readonly html: string
   readonly complete?: boolean
   readonly knownCheckpoint?: readonly string[]
+  readonly policy?: string
   readonly retentionDays?: number
 }
 
@@ -40,7 +41,8 @@ export async function auditReport(
   // The log may grow meanwhile: what is verified goes on from what is shown.
   const shown = [Buffer.from(log.newest.checkpoint)]
   const brought = await readKnown(options.knownCheckpoint)
-  const verified = await verifyPlace(invocation, place, { ...options, known: [...shown, ...brought] })
+  const policy = await readPolicy(options.policy)
+  const verified = await verifyPlace(invocation, place, { ...options, known: [...shown, ...brought], policy })
   // That the log goes on from what was read a moment ago is nothing to tell.
   const verification = { ...verified, known: brought.length }
   const traced = await trace(invocation, log, options)

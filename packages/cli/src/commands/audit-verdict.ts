@@ -73,9 +73,18 @@ function verified(found: LogVerification): readonly string[] {
       : twoPerson === 0
         ? []
         : [`Each of the ${twoPerson} records whose kind needs two operators is signed by two.`]),
+    ...witnessedText(found),
     known === 0
       ? 'Not shown by this: that the log’s owner has not put the whole log back to an earlier state, or shown others another one. Against that keep the root and size above, or the log’s file “checkpoint”, and give it to a later verification with --known-checkpoint.'
       : `It goes on from ${known === 1 ? 'the checkpoint' : `each of the ${known} checkpoints`} that was brought from elsewhere: since then it was not put back, and whoever gave that checkpoint saw this history.`,
+  ]
+}
+
+function witnessedText({ witnessed, size }: LogVerification): readonly string[] {
+  if (witnessed === undefined || witnessed.quorum === 'none') return []
+  const names = witnessed.by.map(({ name, timeSeconds }) => `${name} at ${instantText(timeSeconds)}`).join(', ')
+  return [
+    `Its checkpoint of ${size} entries was cosigned by ${names}: these saw the same history, and that it was never put back.`,
   ]
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { type LogVerification, verifyLog } from '@writ/audit'
+import { type LogVerification, parseTlogPolicy, type TlogPolicy, verifyLog } from '@writ/audit'
 import { Fault } from '@writ/contracts'
 import { writeFileDurably } from '@writ/durable'
 import type { Signer } from '@writ/keys'
@@ -16,6 +16,7 @@ import { verificationReport } from './verification-report.ts'
 
 export interface VerifyOptions extends PlaceOptions {
   readonly knownCheckpoint?: readonly string[]
+  readonly policy?: string
   readonly complete?: boolean
   readonly retentionDays?: number
   readonly out?: string
@@ -34,7 +35,8 @@ export async function auditVerify(
   const place = await evidencePlace(invocation, dir, options)
   const known = await readKnown(options.knownCheckpoint)
   const began = performance.now()
-  const found = await verifyPlace(invocation, place, { known, ...options })
+  const policy = await readPolicy(options.policy)
+  const found = await verifyPlace(invocation, place, { ...options, known, policy })
   const seconds = (performance.now() - began) / 1000
   const report = verificationReport(found, { place, complete, seconds, madeAt: new Date(), madeBy: version() })
   const files = options.out === undefined ? [] : await writeReport(resolve(options.out), report, signer)
@@ -61,6 +63,8 @@ async function writeReport(file: string, report: object, signer: Signer | undefi
 export interface VerifyPlaceOptions {
   /** Checkpoints from elsewhere that the log must go on from. */
   readonly known: readonly Uint8Array[]
+  /** Which witnesses must have cosigned. */
+  readonly policy?: TlogPolicy | undefined
   readonly complete?: boolean
   readonly retentionDays?: number
 }
@@ -69,7 +73,7 @@ export interface VerifyPlaceOptions {
 export async function verifyPlace(
   { out }: Pick<Invocation, 'out'>,
   { reader, vkeys, pins, subjectKeys, origin }: EvidencePlace,
-  { known, complete = false, retentionDays: days }: VerifyPlaceOptions,
+  { known, policy, complete = false, retentionDays: days }: VerifyPlaceOptions,
 ): Promise<LogVerification> {
   const tell = progressOf(out, 'verifying')
   try {
@@ -80,6 +84,7 @@ export async function verifyPlace(
       known,
       complete,
       retention: { now: new Date(), ...(days !== undefined && { days }) },
+      ...(policy !== undefined && { policy }),
       ...(subjectKeys !== undefined && { subjectKeys }),
       ...(origin !== undefined && { origin }),
       onProgress: ({ entries, size }) => tell(entries, size),
@@ -98,4 +103,13 @@ export async function readKnown(paths: readonly string[] = []): Promise<readonly
       }),
     ),
   )
+}
+
+/** Faults `unavailable` where the file cannot be read, `malformed` where it is no policy. */
+export async function readPolicy(path: string | undefined): Promise<TlogPolicy | undefined> {
+  if (path === undefined) return undefined
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new Fault('unavailable', { message: `The witness policy ${path} cannot be read.`, cause })
+  })
+  return parseTlogPolicy(text)
 }
