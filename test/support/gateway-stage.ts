@@ -78,7 +78,7 @@ export interface Stage extends AsyncDisposable {
   reports(device: string): Promise<Report | undefined>
   /** How long a plan that nobody speaks of waits before it comes again; until `clear`. */
   ackWait(seconds: number): Promise<void>
-  /** Plans that the stream still holds. */
+  /** Plans that the stream still holds; when it holds none, outcomes that have not been taken yet. */
   plansLeft(): Promise<number>
   /** Forgets plans and outcomes: what a test left must not be the next one's. */
   clear(): Promise<void>
@@ -205,7 +205,10 @@ class OpenStage implements Stage {
   }
 
   async send({ plan }: Pick<PlanParts, 'plan'>): Promise<void> {
-    await this.intentGateway.store(at.plan('g1'), plan, { stream: 'PLANS' })
+    const { seq } = await this.intentGateway.store(at.plan('g1'), plan, { stream: 'PLANS' })
+    // A stream that is not flushed acknowledges before it counts.
+    const jsm = await jetstreamManager(this.nats.store)
+    await until(async () => (await jsm.streams.info('PLANS')).state.last_seq >= seq)
   }
 
   async control(claims: object): Promise<number> {
@@ -252,7 +255,9 @@ class OpenStage implements Stage {
   }
 
   async plansLeft(): Promise<number> {
-    return (await (await jetstreamManager(this.nats.store)).streams.info('PLANS')).state.messages
+    const jsm = await jetstreamManager(this.nats.store)
+    const left = async (stream: string) => (await jsm.streams.info(stream)).state.messages
+    return (await left('PLANS')) || (await left('OUTCOMES'))
   }
 
   async ackWait(seconds: number): Promise<void> {

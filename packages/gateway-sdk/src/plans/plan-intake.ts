@@ -180,8 +180,11 @@ export class PlanIntake {
     const { journal, book } = this.#options
     if (journal.plan(facts.plan_id) === undefined) await journal.takeOn(facts)
     const known = journal.plan(facts.plan_id)
-    for (const { step_id, device_id, final } of known?.steps ?? []) {
-      if (final !== undefined) continue
+    const hasEnded = (id: string) =>
+      journal.plan(facts.plan_id)?.steps.some((step) => step.step_id === id && step.final)
+    for (const { step_id, device_id } of known?.steps ?? []) {
+      // A forged plan may name a step twice: it is told once.
+      if (hasEnded(step_id)) continue
       const ref = { facts: known?.facts ?? facts, step: { step_id, device_id }, trace }
       await book.end(ref, { state: 'refused', reason }, 'recorded')
     }
