@@ -35,7 +35,7 @@ export function verificationReport(found: LogVerification, facts: ReportFacts): 
     stores,
     retention: retention.map((checked, at) => ({ log: found.logs[at], ...checked })),
     pins: pinsOf(place),
-    seconds: Math.round(seconds * 1000) / 1000,
+    took_ms: Math.round(seconds * 1000),
   }
 }
 
