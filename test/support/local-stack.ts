@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { LOCAL_ROLES, type LocalRole, preparePlant, type Stack, startStack } from '@writ/local'
+import type { KeyReferences } from '@writ/plane'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 export const REGION = 'eusc-de-east-1'
@@ -28,12 +29,23 @@ export interface LocalStack extends AsyncDisposable {
   pids(): readonly (number | undefined)[]
 }
 
-export async function startLocalStack(name: string, env: Readonly<Record<string, string>> = {}): Promise<LocalStack> {
+export async function startLocalStack(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+  keys?: KeyReferences,
+): Promise<LocalStack> {
   const home = await mkdtemp(join(tmpdir(), `writ-${name}-`))
   const said: string[] = []
   const log = (line: string): void => void said.push(line)
   try {
-    const stack = await startStack({ home, root, env: { ...process.env, ...env }, region: REGION, log })
+    const stack = await startStack({
+      home,
+      root,
+      env: { ...process.env, ...env },
+      region: REGION,
+      log,
+      ...(keys !== undefined && { keys }),
+    })
     try {
       await preparePlant(stack, root, log)
       return {

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { reasonOf } from '@writ/contracts'
+import { keysIn } from './keys-in.ts'
 import { preparePlant } from './plant/prepare-plant.ts'
 import { type Stack, startStack } from './stack/stack.ts'
 import { tellStory } from './story/tell-story.ts'
@@ -27,12 +28,14 @@ export async function runLocal(options: LocalOptions): Promise<number> {
   }
   const log = (line: string): void => write(`${line}\n`)
   try {
+    const keys = keysIn(env)
     await using stack = await startStack({
       home: env['WRIT_HOME'] ?? join(root, '.writ'),
       root,
       env,
       region: REGION,
       log,
+      ...(keys !== undefined && { keys }),
     })
     await preparePlant(stack, root, log)
     signal.throwIfAborted()

@@ -20,8 +20,10 @@ export interface LocalFile {
   readonly services: Readonly<Record<string, { readonly health_url: string }>>
 }
 
-export const logVkeysOf = ({ log_vkey, log_vkeys = [log_vkey] }: Pick<LocalFile, 'log_vkey' | 'log_vkeys'>): readonly string[] =>
-  log_vkeys
+export const logVkeysOf = ({
+  log_vkey,
+  log_vkeys = [log_vkey],
+}: Pick<LocalFile, 'log_vkey' | 'log_vkeys'>): readonly string[] => log_vkeys
 
 /** Throws Fault `unavailable` with what to do when there is no local plane. */
 export async function readLocalFile(home: string): Promise<LocalFile> {

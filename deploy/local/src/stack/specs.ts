@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileDurably } from '@writ/durable'
-import { type Plane, planePaths, serverConfig } from '@writ/plane'
+import { type Plane, serverConfig } from '@writ/plane'
 import type { LocalPaths } from './paths.ts'
 import type { Ports } from './ports.ts'
 import { answersOk, redisAnswers } from './ready.ts'
@@ -21,6 +21,8 @@ export interface Programs {
   readonly root: string
   /** What every child may see of the environment. */
   readonly env: Readonly<Record<string, string>>
+  /** What services may see beyond that: the way to a KMS or a bucket, as the AWS SDK reads it. */
+  readonly aws: Readonly<Record<string, string>>
 }
 
 const SERVER_WITHIN_MS = 20_000
@@ -101,17 +103,18 @@ export function serviceSpec(
   programs: Programs,
   { plane, redisUrl }: ServiceSettings,
 ): ProcessSpec {
-  const keys = planePaths(plane.dir)
+  const { references } = plane
   const own: Record<LocalRole, Record<string, string>> = {
     'audit-sink': {
       WRIT_STORE: `file:${paths.store}`,
       // One disk is not WORM against its owner: said in the log of every local plane.
       WRIT_STORE_UNPROVEN: 'local-stack',
-      WRIT_LOG_KEY: `file:${keys.logKey}`,
+      WRIT_LOG_KEY: references.log,
+      ...(references.cosign !== undefined && { WRIT_COSIGN_KEY: references.cosign }),
       WRIT_LOG_DOMAIN: LOG_DOMAIN,
       WRIT_SEAL_MS: '1000',
     },
-    'intent-gateway': { WRIT_WRAP_KEY: `file:${keys.wrapKey}`, WRIT_STORE: `file:${paths.store}` },
+    'intent-gateway': { WRIT_WRAP_KEY: references.wrap, WRIT_STORE: `file:${paths.store}` },
     'policy-evaluator': {},
     'token-issuer': { WRIT_REDIS_URL: redisUrl },
   }
@@ -121,10 +124,11 @@ export function serviceSpec(
     args: ['--enable-source-maps', join(programs.root, 'services', role, 'dist', 'main.js')],
     env: {
       ...programs.env,
+      ...programs.aws,
       WRIT_MODE: 'production',
       WRIT_ENROLMENT: join(paths.service(role, INSTANCE), 'enrolment.json'),
       WRIT_STATE_DIR: paths.state(`${role}-${INSTANCE}`),
-      WRIT_ANCHOR_KEY: `file:${keys.anchorKey(role)}`,
+      WRIT_ANCHOR_KEY: references.anchor(role),
       WRIT_HEALTH_PORT: String(ports[role]),
       WRIT_NATS_MONITOR: `http://127.0.0.1:${ports['nats-monitor']}`,
       ...own[role],

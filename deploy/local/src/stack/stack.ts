@@ -5,7 +5,16 @@ import { openSession, type Session } from '@writ/agent-sdk'
 import { epochOf, originOf } from '@writ/audit'
 import { publishControl } from '@writ/cli'
 import { lockDirectory, writeFileDurably } from '@writ/durable'
-import { connectStore, createPlane, enrol, ensureStreams, openPlane, type Plane, planePaths } from '@writ/plane'
+import {
+  connectStore,
+  createPlane,
+  enrol,
+  ensureStreams,
+  type KeyReferences,
+  openPlane,
+  type Plane,
+  planePaths,
+} from '@writ/plane'
 import { resolveTool } from '@writ/tools'
 import { ProcessFile } from './left-over.ts'
 import { type LocalPaths, localPaths } from './paths.ts'
@@ -31,6 +40,8 @@ export interface StackOptions {
   readonly root: string
   readonly env: Readonly<Record<string, string | undefined>>
   readonly region: string
+  /** Keys of a new plane that are not to be files of it. */
+  readonly keys?: KeyReferences
   /** One line for a person: what takes long. */
   readonly log: (line: string) => void
   /** Changes how a process is started: a test lays a line that it can cut between that process and the bus. */
@@ -71,7 +82,7 @@ async function stopAll(started: readonly AsyncDisposable[]): Promise<void> {
 }
 
 async function start(options: StackOptions, started: AsyncDisposable[]): Promise<Stack> {
-  const { home, region, log } = options
+  const { home, log } = options
   const paths = localPaths(home)
   await mkdir(home, { recursive: true, mode: 0o700 })
   started.push(await lockDirectory(home))
@@ -90,7 +101,7 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
     await supervised.start(wait)
   }
 
-  const plane = await makePlane(paths, ports, region)
+  const plane = await makePlane(paths, ports, options)
   log('Starting NATS and Redis …')
   const redis = await redisSpec(paths, ports, programs)
   await Promise.all([supervise(await natsSpec(plane, paths, ports, programs), true), supervise(redis.spec, true)])
@@ -124,20 +135,20 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
   }
 }
 
+const PASSED = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS']
+
 async function findPrograms({ root, env, log }: StackOptions): Promise<Programs> {
   const tools = { env, log }
   const nats = await resolveTool('nats-server', tools)
   const redis = await resolveTool('redis-server', tools)
-  const telemetry = Object.keys(env).filter((name) => name.startsWith('OTEL_'))
-  const passed = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS', ...telemetry].flatMap((name) => {
-    const value = env[name]
-    return value === undefined ? [] : [[name, value] as const]
-  })
-  return { nats: nats.path, redis: redis.path, root, env: Object.fromEntries(passed) }
+  const given = Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)
+  const passed = given.filter(([name]) => PASSED.includes(name) || name.startsWith('OTEL_'))
+  const aws = given.filter(([name]) => name.startsWith('AWS_'))
+  return { nats: nats.path, redis: redis.path, root, env: Object.fromEntries(passed), aws: Object.fromEntries(aws) }
 }
 
 /** The plane of this folder; the log is named for the half-year in which the plane was made. */
-async function makePlane(paths: LocalPaths, ports: Ports, region: string): Promise<Plane> {
+async function makePlane(paths: LocalPaths, ports: Ports, { region, keys }: StackOptions): Promise<Plane> {
   const known = await openPlane(paths.plane).catch(() => undefined)
   const logName = known?.logName ?? originOf({ domain: LOG_DOMAIN, region }, epochOf(new Date()))
   return createPlane({
@@ -145,6 +156,7 @@ async function makePlane(paths: LocalPaths, ports: Ports, region: string): Promi
     region: known?.region ?? region,
     natsUrl: `nats://127.0.0.1:${ports.nats}`,
     logName,
+    ...(keys !== undefined && { keys }),
   })
 }
 
@@ -175,6 +187,7 @@ async function writeLocalFile(paths: LocalPaths, ports: Ports, plane: Plane, red
     store_dir: paths.store,
     log_origin: plane.logName,
     log_vkey: plane.logVkey,
+    log_vkeys: plane.trust.log_vkeys,
     operator: {
       id: plane.rootOperatorId,
       key_file: root.rootOperatorKey,

@@ -1,7 +1,7 @@
 import { type Enrolment, Fault } from '@writ/contracts'
 import { canonicalJson } from '@writ/keys'
 import { withAdvice } from '../advice.ts'
-import type { LocalFile } from '../local-file.ts'
+import { type LocalFile, logVkeysOf } from '../local-file.ts'
 
 /** What tells one plane from another: whom it trusts. Addresses do not, since a plane has many. */
 export interface PlanePins {
@@ -15,8 +15,8 @@ export function pinsOfPackage({ region, trust: { operators, anchors, log_vkeys }
   return { region, operators, anchors, log_vkeys }
 }
 
-export function pinsOfLocal({ region, trust, log_vkey }: LocalFile): PlanePins {
-  return { region, ...trust, log_vkeys: [log_vkey] }
+export function pinsOfLocal(local: LocalFile): PlanePins {
+  return { region: local.region, ...local.trust, log_vkeys: logVkeysOf(local) }
 }
 
 /** In which pins two differ; none: they are of one plane. Of the keys of a log that was given another, one in common is enough. */
