@@ -3,7 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { openWrappingKey, type SubjectKey, unwrapSubjectKeys } from '@writ/audit'
 import { bucketStream, bucketSubjects } from '@writ/contracts'
 import { FILLER_ID } from './compact-subject-keys.ts'
-import { type Plane, planePaths } from './plane.ts'
+import type { Plane } from './plane.ts'
 
 const STREAM = bucketStream('subject-keys')
 const FILTER = bucketSubjects('subject-keys')
@@ -14,7 +14,7 @@ const FILTER = bucketSubjects('subject-keys')
  */
 export async function readSubjectKeys(plane: Plane, store: NatsConnection): Promise<SubjectKey[]> {
   const wrapped = await readWrapped(await jetstreamManager(store))
-  const wrapping = await openWrappingKey(`file:${planePaths(plane.dir).wrapKey}`)
+  const wrapping = await openWrappingKey(plane.references.wrap)
   return await unwrapSubjectKeys(wrapping, plane.region, wrapped)
 }
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Fault } from '@writ/contracts'
 import { openPseudonyms, quarterOf, subjectKeyId, subjectOf, subjectOfKey } from './subject-ids.ts'
-import type { WrappingKey } from './wrapping-key.ts'
+import { DERIVATION_ID, type WrappingKey } from './wrapping-key.ts'
 
 /** Wrapped keys by key id. The one store from which a value can be purged, so that what was sealed under it is erased. */
 export interface SubjectKeyStore {
@@ -111,7 +111,7 @@ export async function unwrapSubjectKeys(
   region: string,
   stored: Iterable<readonly [kid: string, wrapped: Uint8Array]>,
 ): Promise<SubjectKey[]> {
-  const left = [...stored].filter(([, wrapped]) => !isDestroyed(wrapped))
+  const left = [...stored].filter(([kid, wrapped]) => kid !== DERIVATION_ID && !isDestroyed(wrapped))
   return Promise.all(
     left.map(async ([kid, wrapped]) => ({ kid, key: await wrapping.unwrap(wrappedName(region, kid), wrapped) })),
   )

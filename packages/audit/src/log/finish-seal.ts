@@ -1,6 +1,5 @@
 import { type Checkpoint, formatCheckpoint, openCheckpoint } from '../core/checkpoint.ts'
 import { append, type Edge, type TileObject } from '../core/edge.ts'
-import { formatNote } from '../core/note.ts'
 import type { LogFiles } from './log-files.ts'
 import { checkpointCopyKey, checkpointKey, tileKey } from './log-keys.ts'
 import { type LogState, loadEdge, sameTree, stateAfter, treeHeadOf } from './log-state.ts'
@@ -69,9 +68,8 @@ async function readBack(files: LogFiles, objects: readonly TileObject[], next: T
 async function signedCheckpoint(files: LogFiles, signer: NoteSigner, edge: Edge): Promise<string> {
   const { origin } = files
   const text = formatCheckpoint({ origin, size: edge.size, root: rootOf(edge), extensions: [] })
-  const verifier = signer.verifier(origin)
-  const note = formatNote(text, [{ verifier, signature: await signer.sign(text) }])
-  openCheckpoint(note, [verifier])
+  const note = await signer.note(origin, text)
+  openCheckpoint(note, signer.verifiers(origin))
   const key = checkpointCopyKey(origin, edge.size)
   if ((await files.store.put(key, Buffer.from(note), files.until('full'))) === 'stored') return note
   const first = Buffer.from(await files.read(key)).toString()
