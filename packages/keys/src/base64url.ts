@@ -11,8 +11,8 @@ const ALPHABET = /^[A-Za-z0-9_-]*$/
 
 /** Decodes unpadded base64url. Throws Fault `malformed` unless the text is canonical: one text for each byte string. */
 export function fromBase64url(text: string): Buffer {
-  if (!ALPHABET.test(text)) throw new Fault('malformed', { message: 'Not base64url.' })
   const bytes = Buffer.from(text, 'base64url')
-  if (bytes.toString('base64url') !== text) throw new Fault('malformed', { message: 'Not canonical base64url.' })
-  return bytes
+  // Whatever is not of the alphabet is passed over or translated in decoding, so it does not come back either.
+  if (bytes.toString('base64url') === text) return bytes
+  throw new Fault('malformed', { message: ALPHABET.test(text) ? 'Not canonical base64url.' : 'Not base64url.' })
 }

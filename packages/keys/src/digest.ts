@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { JsonValue } from '@writ/contracts'
 import canonicalize from 'canonicalize'
 
 /** Unpadded base64url SHA-256. */
 export function sha256(data: Uint8Array | string): string {
-  return createHash('sha256').update(data).digest('base64url')
+  return hash('sha256', data, 'base64url')
 }
 
 /** The RFC 8785 form of a JSON value. */

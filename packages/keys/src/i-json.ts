@@ -72,16 +72,21 @@ function checkString(text: string): 0 {
 /** Colons outside strings of a text that is valid JSON: one for each member written. */
 function countColons(text: string): number {
   let colons = 0
-  let quoted = false
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
-    if (quoted) {
-      if (code === BACKSLASH) at++
-      else if (code === QUOTE) quoted = false
-    } else if (code === QUOTE) quoted = true
-    else if (code === COLON) colons++
+    if (code === COLON) colons++
+    else if (code === QUOTE) at = endOfString(text, at)
   }
   return colons
+}
+
+/** Where the string that begins at `start` ends. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++
+    if (backslashes % 2 === 0) return end
+  }
 }
 
 function malformed(message: string, cause?: unknown): Fault {

@@ -34,7 +34,7 @@ export function parseJws(body: Uint8Array | string, bytesMax: number): Unverifie
   const signingInput = `${header}.${payload}`
   return {
     compact,
-    ...parseHeader(fromBase64url(header)),
+    ...headerOf(header),
     payload: parseIJson(fromBase64url(payload)),
     signingInput,
     signature: fromBase64url(signature),
@@ -42,7 +42,29 @@ export function parseJws(body: Uint8Array | string, bytesMax: number): Unverifie
   }
 }
 
-function parseHeader(bytes: Uint8Array): { alg: Algorithm; kid: string; typ: string } {
+interface Header {
+  readonly alg: Algorithm
+  readonly kid: string
+  readonly typ: string
+}
+
+const HEADERS_MAX = 1000
+const HEADER_LENGTH_MAX = 256
+/** Headers as they were parsed before: one key's messages of one type all have the same. */
+const headers = new Map<string, Header>()
+
+function headerOf(segment: string): Header {
+  const known = headers.get(segment)
+  if (known !== undefined) return known
+  const parsed = parseHeader(fromBase64url(segment))
+  if (segment.length > HEADER_LENGTH_MAX) return parsed
+  if (headers.size >= HEADERS_MAX) headers.delete(headers.keys().next().value as string)
+  // A copy, since a slice would keep the whole message as long as its header is known.
+  headers.set(Buffer.from(segment, 'latin1').toString('latin1'), parsed)
+  return parsed
+}
+
+function parseHeader(bytes: Uint8Array): Header {
   const { alg, kid, typ, ...others } = parseIJson(bytes)
   if (
     Object.keys(others).length > 0 ||

@@ -42,42 +42,61 @@ export function admit(
   candidates: readonly Candidate[],
   known: KnownDigests,
 ): { readonly admitted: Admitted } | { readonly unknown: readonly Unknown[] } {
-  const all = fold(heads, size, candidates, known)
-  if (all.unknown.length > 0) return { unknown: all.unknown }
-  const aligned = Math.floor((size + all.entries.length) / TILE_WIDTH) * TILE_WIDTH
-  if (aligned <= size || aligned === size + all.entries.length) return { admitted: all }
-  const end = candidates.indexOf(all.entered[aligned - size] as Candidate)
-  return { admitted: fold(heads, size, candidates.slice(0, end), known) }
+  // Nearly always everything that may enter does; where less did, what was taken for the boundary is looked for again.
+  let wanted = candidates.reduce((count, { entry }) => count + (entry === undefined ? 0 : 1), 0)
+  for (;;) {
+    const aligned = Math.floor((size + wanted) / TILE_WIDTH) * TILE_WIDTH
+    const limit = aligned <= size ? wanted : aligned - size
+    const { unknown, ...admitted } = fold(heads, size, candidates, known, limit)
+    if (unknown.length > 0) return { unknown }
+    if (admitted.entries.length === limit) return { admitted }
+    wanted = admitted.entries.length
+  }
 }
 
+/** Judges candidates up to the one that would be the next after `limit` entries. */
 function fold(
   heads: SourceHeads,
   size: number,
   candidates: readonly Candidate[],
   known: KnownDigests,
-): Admitted & { unknown: readonly Unknown[]; entered: readonly Candidate[] } {
+  limit: number,
+): Admitted & { unknown: readonly Unknown[] } {
   const after = new Map<string, SourceHead>(heads)
-  const here = new Map<string, string[]>()
-  const entered: Candidate[] = []
+  const here = new OwnDigests()
+  const entries: AuditEntry[] = []
   const [unknown, duplicates] = [new Map<string, Unknown>(), new Set<string>()]
   const settled = new Map<string, number>()
-  for (const candidate of candidates) {
-    settled.set(candidate.stream, candidate.seq)
-    if (candidate.entry === undefined) continue
-    const { source, seq, digest } = candidate.entry
-    const place = `${source} ${seq}`
-    const verdict = admission(after, candidate.entry, () =>
-      withOwn(known(source, seq), here.get(place), heads.get(source), seq),
-    )
-    if (verdict === 'unknown') unknown.set(place, { source, seq })
+  const ofAll = (entry: AuditEntry) => (): Digests | undefined =>
+    withOwn(known(entry.source, entry.seq), here.get(entry), heads.get(entry.source), entry.seq)
+  for (const { stream, seq: place, entry } of candidates) {
+    const verdict = entry === undefined ? undefined : admission(after, entry, ofAll(entry))
+    if (verdict === 'enter' && entries.length === limit) break
+    settled.set(stream, place)
+    if (entry === undefined) continue
+    const { source, seq, digest } = entry
+    if (verdict === 'unknown') unknown.set(`${source} ${seq}`, { source, seq })
     if (verdict === 'duplicate') duplicates.add(source)
     if (verdict !== 'enter') continue
-    after.set(source, enter(after.get(source), seq, digest, size + entered.length))
-    here.set(place, [...(here.get(place) ?? []), digest])
-    entered.push(candidate)
+    after.set(source, enter(after.get(source), seq, digest, size + entries.length))
+    here.add(entry)
+    entries.push(entry)
   }
-  const entries = entered.map(({ entry }) => entry as AuditEntry)
-  return { entries, heads: after, duplicates: [...duplicates], settled, unknown: [...unknown.values()], entered }
+  return { entries, heads: after, duplicates: [...duplicates], settled, unknown: [...unknown.values()] }
+}
+
+/** Digests by source and number. */
+class OwnDigests {
+  readonly #sources = new Map<string, Map<number, readonly string[]>>()
+
+  get({ source, seq }: AuditEntry): readonly string[] | undefined {
+    return this.#sources.get(source)?.get(seq)
+  }
+
+  add({ source, seq, digest }: AuditEntry): void {
+    const own = this.#sources.get(source) ?? new Map<number, readonly string[]>()
+    this.#sources.set(source, own.set(seq, [...(own.get(seq) ?? []), digest]))
+  }
 }
 
 /** What is in the log and what this batch itself brings. A number that was free before this batch needs no look-up. */

@@ -8,21 +8,23 @@ const sha256 = (bytes: Uint8Array): Uint8Array => hash('sha256', bytes, 'buffer'
 /** Root of the tree without leaves: SHA-256 of nothing (RFC 6962 section 2.1). */
 export const EMPTY_ROOT: Uint8Array = sha256(new Uint8Array(0))
 
+// What is hashed is put together in the same memory each time: a million leaves would else be a million buffers to collect.
+const LEAF_INPUT = Buffer.alloc(2 ** 16)
+const NODE_INPUT = Buffer.alloc(1 + 2 * HASH_BYTES, 1)
+
 /** Hash of a leaf: SHA-256(0x00 || entry). */
 export function leafHash(entry: Uint8Array): Uint8Array {
-  const input = Buffer.allocUnsafe(1 + entry.length)
-  input[0] = 0
+  const fits = entry.length < LEAF_INPUT.length
+  const input = fits ? LEAF_INPUT.subarray(0, 1 + entry.length) : Buffer.alloc(1 + entry.length)
   input.set(entry, 1)
   return sha256(input)
 }
 
 /** Hash of an inner node: SHA-256(0x01 || left || right). */
 export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
-  const input = Buffer.allocUnsafe(1 + 2 * HASH_BYTES)
-  input[0] = 1
-  input.set(left, 1)
-  input.set(right, 1 + HASH_BYTES)
-  return sha256(input)
+  NODE_INPUT.set(left, 1)
+  NODE_INPUT.set(right, 1 + HASH_BYTES)
+  return sha256(NODE_INPUT)
 }
 
 /** Merkle Tree Hash over hashes of leaves, or of equally high full subtrees of which the last may be lower. */

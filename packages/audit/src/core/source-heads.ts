@@ -58,6 +58,9 @@ export function covers(head: SourceHead, seq: number): boolean {
 
 /** The head after a message entered as leaf `at`. */
 export function enter(before: SourceHead | undefined, seq: number, digest: string, at: number): SourceHead {
+  const { seq: last, ahead, late } = before ?? NONE
+  // As honest sources do: each message after the one before.
+  if (seq === last + 1 && ahead.length === 0) return { seq, digest, at, ahead, late }
   const head = { ...(before ?? NONE), at }
   if (covers(head, seq)) return { ...head, late: [...head.late, digest].slice(-LATE_MAX) }
   const runs = addRun(head.ahead, seq, digest)

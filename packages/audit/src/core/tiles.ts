@@ -59,14 +59,18 @@ export function decodeTile(bytes: Uint8Array, width: number): Uint8Array[] {
 
 /** Entries one after another, each after its length as 16 bits, big-endian. */
 export function encodeBundle(entries: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(entries.flatMap((entry) => [lengthOf(entry), entry]))
+  const bytes = Buffer.allocUnsafe(entries.reduce((sum, { length }) => sum + 2 + requireLength(length), 0))
+  let at = 0
+  for (const entry of entries) {
+    at = bytes.writeUInt16BE(entry.length, at)
+    bytes.set(entry, at)
+    at += entry.length
+  }
+  return bytes
 }
 
-function lengthOf(entry: Uint8Array): Uint8Array {
-  if (entry.length > ENTRY_BYTES_MAX)
-    throw new RangeError(`an entry of ${entry.length} bytes is over ${ENTRY_BYTES_MAX}`)
-  const length = Buffer.allocUnsafe(2)
-  length.writeUInt16BE(entry.length)
+function requireLength(length: number): number {
+  if (length > ENTRY_BYTES_MAX) throw new RangeError(`an entry of ${length} bytes is over ${ENTRY_BYTES_MAX}`)
   return length
 }
 

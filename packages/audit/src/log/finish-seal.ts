@@ -1,5 +1,5 @@
 import { type Checkpoint, formatCheckpoint, openCheckpoint } from '../core/checkpoint.ts'
-import { append, type Edge, type TileObject } from '../core/edge.ts'
+import { type Appended, append, type Edge, type TileObject } from '../core/edge.ts'
 import type { LogFiles } from './log-files.ts'
 import { checkpointCopyKey, checkpointKey, tileKey } from './log-keys.ts'
 import { type LogState, loadEdge, sameTree, stateAfter, treeHeadOf } from './log-state.ts'
@@ -7,7 +7,7 @@ import { LogStopped } from './log-stopped.ts'
 import type { NoteSigner } from './note-signer.ts'
 import type { Seal, Staged, TreeHead } from './seal.ts'
 
-const PARALLEL_MAX = 8
+const PARALLEL_MAX = 16
 
 export interface FinishedSeal {
   readonly state: LogState
@@ -18,22 +18,20 @@ export interface FinishedSeal {
 /**
  * Finishes a reserved seal, whoever reserved it, from wherever its writer stopped: every write is create-only with bytes that follow from the seal, so
  * doing it twice, or by two writers at once, gives the same objects. Throws LogStopped where the store contradicts the seal.
+ * `appended`: what `staged` adds, where the caller has computed it already.
  */
 export async function finishSeal(
   files: LogFiles,
   signer: NoteSigner,
   before: LogState,
   seal: Seal,
-  staged: Staged,
+  { staged, appended = appendStaged(before, staged) }: { readonly staged: Staged; readonly appended?: Appended },
 ): Promise<FinishedSeal> {
   if (seal.n !== before.n + 1 || !sameTree(seal.previous, treeHeadOf(before.edge))) {
     throw new LogStopped(files.origin, { message: `seal ${seal.n} does not follow from seal ${before.n}` })
   }
   // 1. What the seal adds: a pure function of the state before and the batch.
-  const { edge, objects } = append(
-    before.edge,
-    staged.entries.map((entry) => Buffer.from(entry, 'latin1')),
-  )
+  const { edge, objects } = appended
   if (!sameTree(seal.next, treeHeadOf(edge)))
     throw new LogStopped(files.origin, { message: `seal ${seal.n} names another root than its batch gives` })
   // 2. Bundles, then tiles from the leaves upward.
@@ -46,22 +44,42 @@ export async function finishSeal(
   return { state: stateAfter(seal, staged, edge), checkpoint }
 }
 
-async function writeObjects(files: LogFiles, objects: readonly TileObject[]): Promise<void> {
-  for (let at = 0; at < objects.length; at += PARALLEL_MAX) {
-    const part = objects.slice(at, at + PARALLEL_MAX)
-    await Promise.all(
-      part.map(({ path, bytes, full }) => files.write(tileKey(files.origin, path), bytes, full ? 'full' : 'short')),
-    )
-  }
+/** What a batch adds to a log. */
+function appendStaged({ edge }: LogState, { entries }: Pick<Staged, 'entries'>): Appended {
+  return append(
+    edge,
+    entries.map((entry) => Buffer.from(entry, 'latin1')),
+  )
 }
 
+/** In their order: bundles, then level after level. Those of one level are written beside one another. */
+async function writeObjects(files: LogFiles, objects: readonly TileObject[]): Promise<void> {
+  const levels = [...new Set(objects.map(levelOf))]
+  for (const level of levels)
+    await inParallel(
+      objects.filter((object) => levelOf(object) === level),
+      ({ path, bytes, full }) => files.write(tileKey(files.origin, path), bytes, full ? 'full' : 'short'),
+    )
+}
+
+/** `entries`, or the level of a tile. */
+const levelOf = ({ path }: TileObject): string => path.split('/')[1] ?? ''
+
 async function readBack(files: LogFiles, objects: readonly TileObject[], next: TreeHead): Promise<void> {
-  for (const { path, bytes } of objects) {
+  const read = new Map<string, Uint8Array>()
+  await inParallel(objects, async ({ path, bytes, full }) => {
     const key = tileKey(files.origin, path)
-    if (Buffer.compare(await files.read(key), bytes) !== 0)
+    const found = await files.read(key)
+    if (Buffer.compare(found, bytes) !== 0)
       throw new LogStopped(files.origin, { message: `${key} reads back differently` })
-  }
-  await loadEdge(files, next)
+    if (!full) read.set(path, found)
+  })
+  await loadEdge(files, next, read)
+}
+
+async function inParallel<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let at = 0; at < items.length; at += PARALLEL_MAX)
+    await Promise.all(items.slice(at, at + PARALLEL_MAX).map(work))
 }
 
 /** Signs unless this size was signed before, for instance by a writer that was killed right after: then that checkpoint stands. */

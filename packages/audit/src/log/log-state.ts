@@ -47,10 +47,18 @@ export function stateAfter(seal: Seal, staged: Staged, edge: Edge): LogState {
   }
 }
 
-/** Reads the right edge of a finished seal's tree from the store. Throws LogStopped where it does not have the root that the seal says. */
-export async function loadEdge(files: LogFiles, tree: TreeHead): Promise<Edge> {
-  const parts = new Map<string, Uint8Array>()
-  for (const path of edgePaths(tree.size)) parts.set(path, await files.read(tileKey(files.origin, path)))
+/**
+ * Reads the right edge of a finished seal's tree from the store, but for parts that were read from there already. Throws LogStopped where it does not
+ * have the root that the seal says.
+ */
+export async function loadEdge(
+  files: LogFiles,
+  tree: TreeHead,
+  already: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<Edge> {
+  const parts = new Map(already)
+  const others = edgePaths(tree.size).filter((path) => !already.has(path))
+  await Promise.all(others.map(async (path) => parts.set(path, await files.read(tileKey(files.origin, path)))))
   let edge: Edge
   try {
     edge = readEdge(tree.size, (path) => parts.get(path) as Uint8Array)

@@ -6,8 +6,9 @@ import type { AuditStream, StoredMessage } from './audit-stream.ts'
 import type { LogState } from './log-state.ts'
 import type { StreamPosition } from './seal.ts'
 
-const COUNT_MAX = 2048
-const BYTES_MAX = 8 * 2 ** 20
+/** What a seal takes of each stream: large enough that under load its round trips and flushes weigh little beside what it brings. */
+const COUNT_MAX = 8192
+const BYTES_MAX = 16 * 2 ** 20
 
 /** A stored message that does not enter the log, and why. It is settled all the same: it never becomes better. */
 export interface RefusedMessage {
@@ -36,8 +37,7 @@ export async function readBatch(
   streams: readonly AuditStream[],
   known: { readonly digests: KnownDigests; readonly lookUp: LookUp },
 ): Promise<Batch> {
-  const reads: StreamRead[] = []
-  for (const stream of streams) reads.push(await readStream(stream, state.streams[stream.name]))
+  const reads = await Promise.all(streams.map((stream) => readStream(stream, state.streams[stream.name])))
   const refused: RefusedMessage[] = []
   const candidates = reads.flatMap(({ stream, messages }) =>
     messages.map((message) => candidateOf(stream, message, refused)),

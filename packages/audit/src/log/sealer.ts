@@ -2,7 +2,7 @@ import { AUDIT_BYTES_MAX } from '@writ/contracts'
 import { canonicalJson, parseJws, sha256 } from '@writ/keys'
 import type { WormStore } from '@writ/worm-store'
 import { type AuditEntry, auditEntry } from '../core/audit-entry.ts'
-import { append, edgePaths } from '../core/edge.ts'
+import { type Appended, append, edgePaths } from '../core/edge.ts'
 import { epochOf, type LogName, originOf } from '../core/epoch.ts'
 import { formatVkey } from '../core/note.ts'
 import { enter, type SourceHeads } from '../core/source-heads.ts'
@@ -15,6 +15,7 @@ import { type LogState, treeHeadOf } from './log-state.ts'
 import { LogStopped } from './log-stopped.ts'
 import type { NoteSigner } from './note-signer.ts'
 import { currentOrigin, loadState, successorOf } from './open-log.ts'
+import { ReadAhead } from './read-ahead.ts'
 import { type Batch, type RefusedMessage, readBatch } from './read-batch.ts'
 import { RecentDigests } from './recent-digests.ts'
 import type { Seal, Staged, StreamPosition, TreeHead } from './seal.ts'
@@ -67,6 +68,7 @@ export interface SealOutcome {
  */
 export class Sealer {
   readonly #options: SealerOptions
+  readonly #streams: readonly AuditStream[]
   #files: LogFiles
   #state: LogState
   /** Streams read beyond the last seal without finding anything that enters. */
@@ -79,6 +81,7 @@ export class Sealer {
 
   private constructor(options: SealerOptions, files: LogFiles, state: LogState) {
     this.#options = options
+    this.#streams = options.streams.map((stream) => new ReadAhead(stream))
     this.#files = files
     this.#state = state
   }
@@ -145,7 +148,7 @@ export class Sealer {
 
   async #readBatch(): Promise<Batch> {
     const state = { ...this.#state, streams: { ...this.#state.streams, ...this.#read } }
-    return await readBatch(state, this.#options.streams, {
+    return await readBatch(state, this.#streams, {
       digests: (source, seq) => this.#recent.get(source, seq),
       lookUp: async (source, seq) => {
         const digests = await findEntered(this.#files, this.#state, source, seq)
@@ -163,12 +166,13 @@ export class Sealer {
     return await this.#files.seal(this.#state.n + 1)
   }
 
-  async #finish(seal: Seal): Promise<void> {
-    const staged = await this.#files.staged(seal)
+  /** `own`: what the seal names, where this writer has just staged it itself. */
+  async #finish(seal: Seal, own?: { readonly staged: Staged; readonly appended: Appended }): Promise<void> {
+    const staged = own?.staged ?? (await this.#files.staged(seal))
     if (staged === undefined) throw new LogStopped(this.origin, { message: `the batch of seal ${seal.n} is missing` })
     const before = this.#state
     const { signer } = this.#options
-    const { state, checkpoint } = await finishSeal(this.#files, signer, before, seal, staged)
+    const { state, checkpoint } = await finishSeal(this.#files, signer, before, seal, own ?? { staged })
     if (seal.n === 1)
       await this.#files.write(
         vkeyKey(this.origin),
@@ -191,15 +195,18 @@ export class Sealer {
     const { origin, n, edge, predecessor } = this.#state
     const compact = entries.map((entry) => entry.compact)
     const batch: Staged = { origin, n: n + 1, streams: after.positions, sources: after.heads, entries: compact }
-    const staging = await this.#files.stage(predecessor === undefined ? batch : { ...batch, predecessor })
-    const next = append(
+    const staged = predecessor === undefined ? batch : { ...batch, predecessor }
+    const staging = this.#files.stage(staged)
+    // While it is being written.
+    const appended = append(
       edge,
-      compact.map((entry) => Buffer.from(entry, 'latin1')),
-    ).edge
-    const own = { n: n + 1, previous: treeHeadOf(edge), next: treeHeadOf(next), staging }
+      entries.map(({ bytes }) => bytes),
+    )
+    const own = { n: n + 1, previous: treeHeadOf(edge), next: treeHeadOf(appended.edge), staging: await staging }
     const seal = await this.#files.reserve(successor === undefined ? own : { ...own, successor })
-    await this.#finish(seal)
-    if (seal.staging !== staging) return false
+    const isOwn = seal.staging === own.staging
+    await this.#finish(seal, isOwn ? { staged, appended } : undefined)
+    if (!isOwn) return false
     this.#recent.add(entries)
     return true
   }
