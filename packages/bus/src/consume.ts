@@ -13,6 +13,11 @@ export interface ConsumeOptions {
   readonly consumer: string
   /** How many deliveries are in hand at a time; none is fetched before there is room for it. */
   readonly inFlightMax: number
+  /**
+   * Messages that one pull may bring, 1 unless told otherwise. More only where no message is without a byte: because none but services of ours publish
+   * to the stream, or because the consumer hands out headers alone, which are never empty.
+   */
+  readonly batch?: number
   /** How long one pull waits, 1,000–30,000 ms: above two minutes the way back over the account border is forgotten. */
   readonly expiresMs?: number
 }
@@ -50,20 +55,20 @@ export function consume(
 }
 
 /**
- * Pulls of one message each. At an account border the server takes a message without a byte for the last one of an answer and forgets
- * the way back: anybody who may publish could have others' messages of the same pull vanish until `ack_wait` is over.
+ * Pulls of one message each, unless the options say more. At an account border the server takes a message without a byte for the last one of an
+ * answer and forgets the way back: anybody who may publish could have others' messages of the same pull vanish until `ack_wait` is over.
  */
 class PullConsumer {
   readonly #link: Link
   readonly #requests: Requests
   readonly #inbox: string
-  readonly #options: ConsumeOptions & { readonly expiresMs: number }
+  readonly #options: ConsumeOptions & { readonly expiresMs: number; readonly batch: number }
   readonly #handler: (delivery: Delivery) => Promise<void>
   readonly #inHand = new Set<Promise<void>>()
   /** The server drops a pull when nobody listens to its reply subject: each connection has its own. */
   #session: { readonly prefix: string; readonly subscription: LinkSubscription } | undefined
-  /** Pulls that have brought neither a message nor a word. */
-  #outstanding = 0
+  /** Pulls that may still bring something, and how much; the server answers them in their order. */
+  #asked: { readonly pull: number; left: number }[] = []
   #pulls = 0
   #failures = 0
   #timer: NodeJS.Timeout | undefined
@@ -74,13 +79,13 @@ class PullConsumer {
     link: Link,
     requests: Requests,
     inbox: string,
-    { expiresMs = EXPIRES_MS, ...options }: ConsumeOptions,
+    { expiresMs = EXPIRES_MS, batch = 1, ...options }: ConsumeOptions,
     handler: (delivery: Delivery) => Promise<void>,
   ) {
     this.#link = link
     this.#requests = requests
     this.#inbox = inbox
-    this.#options = { ...options, expiresMs: Math.min(Math.max(expiresMs, 1000), EXPIRES_MS) }
+    this.#options = { ...options, batch, expiresMs: Math.min(Math.max(expiresMs, 1000), EXPIRES_MS) }
     this.#handler = handler
   }
 
@@ -102,7 +107,7 @@ class PullConsumer {
     clearTimeout(this.#timer)
     this.#session?.subscription.unsubscribe()
     this.#session = undefined
-    this.#outstanding = 0
+    this.#asked = []
   }
 
   #open(): void {
@@ -116,22 +121,29 @@ class PullConsumer {
   }
 
   #pull(): void {
-    const room = Math.min(PULLS_MAX, this.#options.inFlightMax - this.#inHand.size)
-    if (this.#stopped || this.#session === undefined || this.#outstanding >= room) return
-    const { stream, consumer, expiresMs } = this.#options
+    const { stream, consumer, expiresMs, batch, inFlightMax } = this.#options
+    const wanted = Math.min(PULLS_MAX * batch, inFlightMax - this.#inHand.size)
     const heartbeatMs = Math.min(HEARTBEAT_MS_MAX, expiresMs / 2)
-    const body = JSON.stringify({ batch: 1, expires: expiresMs * 1e6, idle_heartbeat: heartbeatMs * 1e6 })
-    try {
-      for (; this.#outstanding < room; this.#outstanding++) {
-        this.#pulls += 1
+    for (let room = wanted - this.#outstanding; ; room -= batch) {
+      // A pull waits until it can ask for a whole batch, unless nothing is under way.
+      if (this.#stopped || this.#session === undefined || room < (this.#asked.length === 0 ? 1 : batch)) return
+      const left = Math.min(batch, room)
+      const body = JSON.stringify({ batch: left, expires: expiresMs * 1e6, idle_heartbeat: heartbeatMs * 1e6 })
+      this.#pulls += 1
+      try {
         this.#link.publish(pullSubject(stream, consumer), body, { reply: `${this.#session.prefix}.${this.#pulls}` })
+      } catch (error) {
+        this.#retry(error)
+        return
       }
-    } catch (error) {
-      this.#retry(error)
-      return
+      this.#asked.push({ pull: this.#pulls, left })
+      // Two heartbeats missed: the pulls are lost, and with them their reply subjects.
+      this.#after(2 * heartbeatMs + 1000, () => this.#open())
     }
-    // Two heartbeats missed: the pulls are lost, and with them their reply subjects.
-    this.#after(2 * heartbeatMs + 1000, () => this.#open())
+  }
+
+  get #outstanding(): number {
+    return this.#asked.reduce((sum, { left }) => sum + left, 0)
   }
 
   /** A stored message, under its own subject, or the server's word about a pull. */
@@ -140,17 +152,17 @@ class PullConsumer {
     const delivery = deliveryOf(this.#link, this.#requests, heard, this.#options)
     if (delivery !== undefined) this.#deliver(delivery)
     else if (this.#session !== undefined && message.subject.startsWith(`${this.#session.prefix}.`))
-      this.#told(headersOf(message))
+      this.#told(Number(message.subject.slice(this.#session.prefix.length + 1)), headersOf(message))
   }
 
-  #told({ status, description }: WireHeaders): void {
+  #told(pull: number, { status, description }: WireHeaders): void {
     this.#failures = status === IDLE_HEARTBEAT || status === PULL_EXPIRED ? 0 : this.#failures
     if (status === IDLE_HEARTBEAT) {
       this.#timer?.refresh()
       return
     }
     const { stream, consumer } = this.#options
-    if (status === PULL_EXPIRED) this.#brought()
+    if (status === PULL_EXPIRED) this.#brought(this.#asked.filter((asked) => asked.pull > pull))
     else this.#retry(new Error(`${stream}/${consumer}: ${status ?? 'no status'} ${description}`))
   }
 
@@ -165,13 +177,15 @@ class PullConsumer {
       this.#pull()
     })
     this.#inHand.add(done)
-    this.#brought()
+    const [first] = this.#asked
+    if (first !== undefined) first.left -= 1
+    this.#brought(first?.left === 0 ? this.#asked.slice(1) : this.#asked)
   }
 
-  /** One pull less is under way. */
-  #brought(): void {
-    this.#outstanding = Math.max(0, this.#outstanding - 1)
-    if (this.#outstanding === 0) clearTimeout(this.#timer)
+  /** What is under way after a message or a pull's end. */
+  #brought(asked: { readonly pull: number; left: number }[]): void {
+    this.#asked = asked
+    if (asked.length === 0) clearTimeout(this.#timer)
     else this.#timer?.refresh()
     this.#pull()
   }

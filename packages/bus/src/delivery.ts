@@ -10,6 +10,8 @@ export interface Delivery extends Received {
   readonly deliveryCount: number
   /** It is done. True: the server confirmed it. False: nobody knows; it may be delivered again. */
   ack(): Promise<boolean>
+  /** It is done, said without waiting for the server's word; where that is lost it is delivered again. */
+  settle(): void
   /** It is still in work: `ack_wait` begins anew. */
   working(): void
   /** It will never succeed and is not delivered again. */
@@ -44,6 +46,7 @@ export function deliveryOf(
         () => true,
         () => false,
       ),
+    settle: () => say('+ACK'),
     working: () => say('+WPI'),
     term: (reason) => say(`+TERM ${reason}`),
     nak: (delayMs) => say(`-NAK ${JSON.stringify({ delay: Math.round(delayMs * 1e6) })}`),

@@ -39,7 +39,7 @@ export interface StreamSettings {
   readonly deny_purge?: true
   readonly allow_msg_ttl?: true
   readonly allow_rollup_hdrs?: true
-  readonly republish?: { readonly src: string; readonly dest: string }
+  readonly republish?: { readonly src: string; readonly dest: string; readonly headers_only?: true }
   /** Absent: flushed before it is acknowledged, under the server's `sync_interval: always`. Replicated streams refuse `async`. */
   readonly persist_mode?: 'async'
 }
@@ -52,6 +52,8 @@ export interface ConsumerSettings {
   readonly max_deliver: -1
   readonly max_ack_pending: number
   readonly filter_subject?: string
+  /** Deliveries without their bodies: for who reads these by direct get. */
+  readonly headers_only?: true
 }
 
 const DAY = 86_400e9
@@ -186,7 +188,8 @@ function buckets(region: string): readonly Unsized[] {
       ...ledger,
       ...last,
       max_age: 4 * DAY,
-      republish: { src: intents, dest: subjects(region).storedIntents },
+      // Only a reason to read: which key, and its revision.
+      republish: { src: intents, dest: subjects(region).storedIntents, headers_only: true },
     },
     { name: 'KV_uses', subjects: [bucketSubjects('uses')], ...ledger, ...last, max_age: USES_KEPT_SECONDS * 1e9 },
     // The one from which a value can be purged: destroying a subject's key erases their documents. A purge is a rollup.
@@ -210,8 +213,8 @@ const durable = (stream: StreamName, durable_name: string, max_ack_pending: numb
 export const CONSUMERS: readonly ConsumerSettings[] = [
   durable('INTENTS', 'intent-gateway', 1000),
   durable('OUTCOMES', 'intent-gateway', 1000),
-  durable('AUDIT', 'audit-sink', 4096, 5e9),
-  durable('AUDIT_EDGE', 'audit-sink', 4096, 5e9),
+  { ...durable('AUDIT', 'audit-sink', 4096, 5e9), headers_only: true },
+  { ...durable('AUDIT_EDGE', 'audit-sink', 4096, 5e9), headers_only: true },
 ]
 
 /** The durable that a gateway pulls its plans from. */

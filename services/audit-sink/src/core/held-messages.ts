@@ -5,7 +5,7 @@ export interface Held {
   readonly stream: string
   readonly seq: number
   /** It is in the log, or never will be. */
-  readonly acknowledge: () => Promise<void>
+  readonly acknowledge: () => void
   /** It has been delivered again, and that delivery is the one to answer. */
   readonly replaced: () => void
   /** It is not sealed, and this process seals no more: somebody else is to have it. */

@@ -45,7 +45,7 @@ function setup() {
     loop.hold({
       stream,
       seq,
-      acknowledge: async () => void said.push(`ack ${stream} ${seq}`),
+      acknowledge: () => void said.push(`ack ${stream} ${seq}`),
       replaced: () => void said.push(`replaced ${stream} ${seq}`),
       release: () => void said.push(`release ${stream} ${seq}`),
     })

@@ -20,7 +20,6 @@ const WAITS = ['idle', 'oldest', 'none'] as const
 type Wait = (typeof WAITS)[number]
 
 const RETRY_MS = [250, 500, 1000, 2000, 5000] as const
-const ACKNOWLEDGE_AT_ONCE_MAX = 64
 
 /**
  * Decides when to seal: when messages fill a tile, when the oldest has waited long enough, once at the start to finish what was left unfinished, and now
@@ -118,7 +117,7 @@ export class SealLoop {
       this.#size = outcome.tree.size
       this.#failures = 0
       this.#problem = undefined
-      await acknowledge(this.#held.takeSettled(before, outcome.positions))
+      for (const message of this.#held.takeSettled(before, outcome.positions)) message.acknowledge()
       await this.#ports.sealed(outcome)
       return outcome.more
     } catch (error) {
@@ -128,11 +127,5 @@ export class SealLoop {
       this.#ports.failed(error)
       return false
     }
-  }
-}
-
-async function acknowledge(messages: readonly Held[]): Promise<void> {
-  for (let at = 0; at < messages.length; at += ACKNOWLEDGE_AT_ONCE_MAX) {
-    await Promise.all(messages.slice(at, at + ACKNOWLEDGE_AT_ONCE_MAX).map((message) => message.acknowledge()))
   }
 }
