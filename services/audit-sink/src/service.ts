@@ -37,7 +37,9 @@ export interface RunningSink extends AsyncDisposable {
 const DAY_MS = 86_400_000
 /** Partial tiles and staged batches. */
 const SHORT_DAYS = 30
-const IN_FLIGHT_MAX = 1024
+/** Deliveries in hand of each stream: as many as its consumer hands out unacknowledged. They are headers alone. */
+const IN_FLIGHT_MAX = 4096
+const PULL_BATCH = 64
 /** A replica that is paused is noticed by the others after this time at the latest. */
 const IDLE_MS = 3000
 
@@ -107,8 +109,8 @@ function hold(
   metrics: Metrics,
 ): { stop(): Promise<void> } {
   return bus.consume(
-    { stream, consumer: 'audit-sink', inFlightMax: IN_FLIGHT_MAX },
-    ({ seq, ack, nak }) =>
+    { stream, consumer: 'audit-sink', inFlightMax: IN_FLIGHT_MAX, batch: PULL_BATCH },
+    ({ seq, settle: acknowledged, nak }) =>
       new Promise<void>((settle) => {
         const done = metrics.held()
         const resolve = (): void => {
@@ -118,8 +120,8 @@ function hold(
         loop.hold({
           stream,
           seq,
-          acknowledge: async () => {
-            await ack()
+          acknowledge: () => {
+            acknowledged()
             resolve()
           },
           replaced: resolve,
