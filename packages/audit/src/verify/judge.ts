@@ -17,6 +17,7 @@ import {
   type PartyKind,
 } from '@writ/contracts'
 import { verifyJws } from '@writ/keys'
+import type { Blobs } from './blobs.ts'
 import { checkDocument, type SubjectKeyOf } from './check-document.ts'
 import { Evidence, type PlacedEvent } from './evidence.ts'
 import { type FoundKey, KeyRing, type Pins } from './key-ring.ts'
@@ -60,6 +61,7 @@ export interface JudgeOptions {
   readonly pins: Pins
   readonly keyOf: SubjectKeyOf
   readonly findings: Findings
+  readonly blobs: Pick<Blobs, 'check'>
 }
 
 /**
@@ -242,6 +244,7 @@ export class Judge {
         this.#options.findings.add('out_of_role', where, message)
         continue
       }
+      await this.#options.blobs.check(event, where)
       if ((await this.#documents(at, { ...place, event }, slot)) && !revoked) this.#learn(at, event, where)
       this.#evidence.event({ ...place, event })
     }

@@ -6,6 +6,7 @@ import { formatVkey, type NoteVerifier } from '../core/note.ts'
 import { TILE_WIDTH } from '../core/tiles.ts'
 import type { TlogPolicy } from '../core/tlog-policy.ts'
 import { blobKey, checkpointKey, vkeyKey } from '../log/log-keys.ts'
+import { Blobs } from './blobs.ts'
 import type { SubjectKeyOf } from './check-document.ts'
 import { checkRetention, type RetentionChecked, type RetentionDemand } from './check-retention.ts'
 import { checkWitnesses, type Witnessed } from './check-witnesses.ts'
@@ -111,7 +112,7 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
     throw new Fault('unavailable', { message: `${reader.name} holds no log that a pinned key speaks for.` })
   const findings = new Findings()
   const keyOf: SubjectKeyOf = (kid) => subjectKeys?.get(kid)
-  const judge = new Judge({ region, pins, keyOf, findings })
+  const judge = new Judge({ region, pins, keyOf, findings, blobs: new Blobs(reader, origin, findings) })
   const logs = (await epochsHere(reader, origin)).filter((log) => log <= origin)
   const reads: Read[] = []
   const origins = logs.length === 0 ? [origin] : logs
