@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import type { SubmittedIntent } from '@writ/agent-sdk'
 import { parseTlogProof, parseVkey, verifyTlogProof } from '@writ/audit'
 import { digestOf } from '@writ/keys'
@@ -134,7 +135,13 @@ describe('writ audit trace', () => {
       state: 'succeeded',
       agent_id: lab.agent.id,
       intent: { on_behalf_of: USER, purpose: PURPOSE, targets: ['audited'] },
-      decisions: [{ outcome: 'needs_approval' }, { outcome: 'allow', policy: { bundle_sha256: bundle } }],
+      decisions: [
+        {
+          outcome: 'needs_approval',
+          decided_again: { state: 'not possible', why: expect.stringContaining('--bundle') },
+        },
+        { outcome: 'allow', policy: { bundle_sha256: bundle } },
+      ],
       approvals: [{ verdict: 'approve', approval: { iss: 'marta' } }],
       steps: [{ device_id: 'audited', gateway_id: 'gw-audit', outcome: { result: { done: 'yes' } } }],
     })
@@ -148,6 +155,31 @@ describe('writ audit trace', () => {
       expect(parseTlogProof(proof).index).toBe(leaf)
       expect(proof).toContain(logVkey.split('+')[0])
     }
+  })
+
+  test('decides each decision again: with the bundle’s file, or with what the plane has published; not without keys', async () => {
+    const file = join(root, 'policies/bundle/bundle.tar.gz')
+    const same = { decided_again: { state: 'same' } }
+    const told = { ok: true, intents: [{ decisions: [same, same] }] }
+    expect((await audit('trace', ...given, '--intent', intent.id, '--bundle', file)).json).toMatchObject(told)
+    expect((await local.writ(['audit', 'trace', '--intent', intent.id, '--open'])).json).toMatchObject(told)
+    const sealed = await audit('trace', ...given.slice(0, -2), '--intent', intent.id, '--bundle', file)
+    const why = expect.stringContaining('sealed to this reader')
+    expect(sealed.json).toMatchObject({
+      intents: [{ decisions: [{ decided_again: { state: 'not possible', why } }, {}] }],
+    })
+  })
+
+  test('finds an intent by its token, and says what the approver was shown', async () => {
+    const token = tail.events.find(({ event }) => event.type === 'token.redeemed')?.event as { token_id?: string }
+    const { json } = await audit('trace', ...given, '--token', token.token_id ?? '')
+    expect(json).toMatchObject({ ok: true, intents: [{ digest: intent.digest }], others: [] })
+    const nowhere = ['--home', join(local.home, 'nowhere'), 'audit', 'trace', ...given, '--intent', intent.id]
+    const { stdout } = await promisify(execFile)(process.execPath, [join(root, 'packages/cli/bin/writ.js'), ...nowhere])
+    expect(stdout).toMatch(
+      /approved +by marta: was shown decision \S+ \(needs approval under policy version \d+\): intent/,
+    )
+    expect(stdout).toContain('1 of plant-manager must approve')
   })
 
   test('of an agent it has the revoke that stopped it too, for who can open it', async () => {
