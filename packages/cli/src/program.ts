@@ -9,6 +9,7 @@ import { addIdentityCommands } from './commands/identity-commands.ts'
 import { addIntentCommands } from './commands/intent-commands.ts'
 import { addPlaneCommands } from './commands/plane-commands.ts'
 import { addPolicyCommands } from './commands/policy-commands.ts'
+import { addPrivacyCommands } from './commands/privacy-commands.ts'
 import { addRevocationCommands } from './commands/revocation-commands.ts'
 import { addStatusCommands } from './commands/status-commands.ts'
 import { addTokenCommands } from './commands/token-commands.ts'
@@ -29,6 +30,7 @@ const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addTokenCommands,
   addPolicyCommands,
   addAuditCommands,
+  addPrivacyCommands,
   addStatusCommands,
   addDoctorCommands,
   addPlaneCommands,

@@ -12,6 +12,7 @@ import { unknownNames } from '../identities/unknown-names.ts'
 import { wantsPackage } from '../identities/wants-package.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
 import { fileRecord } from '../operator/file-record.ts'
+import { tellingIds } from '../privacy/telling-ids.ts'
 import { type SigningOptions, signedSession } from './signing-options.ts'
 
 export interface CreateOptions extends SigningOptions {
@@ -158,7 +159,7 @@ async function lookedAt(
   const record = session.authority.trust.record(kind, id)?.record ?? null
   return {
     revokes: standingAgainst(session.authority, kind, id, record).map(({ seq }) => seq),
-    warnings: record === null ? [] : await unknownNames(session, kind, record),
+    warnings: record === null ? [] : [...tellingIds(record), ...(await unknownNames(session, kind, record))],
   }
 }
 

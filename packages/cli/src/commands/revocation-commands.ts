@@ -8,6 +8,7 @@ import type { Act, Invocation } from '../invocation.ts'
 import type { ControlWord } from '../operator/control.ts'
 import type { CosignedSession } from '../operator/cosigners.ts'
 import { type Spread, spreadControl } from '../operator/revoke.ts'
+import { tellingId } from '../privacy/telling-ids.ts'
 import { isKnown, type Known, unknownName } from '../revocations/known-name.ts'
 import { SUSPENDABLE, type Suspendable, suspensionOf } from '../revocations/suspension.ts'
 import { clockText } from '../terminal/time-text.ts'
@@ -137,6 +138,7 @@ async function withdraw(
 ): Promise<void> {
   const known = what.id === undefined ? 'nameless' : await isKnown(session, what.scope, what.id)
   if (known === 'no' && what.id !== undefined && force !== true) throw unknownName(what.scope, what.id)
+  for (const warning of what.scope === 'user' ? tellingId(what.id ?? '') : []) invocation.out.warn(warning)
   const word: ControlWord = { command: 'revoke', ...what, ...(quarantine === true && { quarantine: true }) }
   say(invocation, await spread(invocation, session, word, reason), { known })
 }

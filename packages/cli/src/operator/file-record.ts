@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ask } from '@writ/agent-sdk'
 import { type Command, commandMessage, Fault, type RecordKind, type RecordOf, resultMessage } from '@writ/contracts'
 import { canonicalJson, digestOf, signMessage } from '@writ/keys'
@@ -13,9 +14,12 @@ export interface Filing<K extends RecordKind = RecordKind> {
   readonly reason: string
   /** The highest version + 1; 1 for the first. */
   readonly version: number
+  /** Sends the same command again for so long while the answer is `unavailable`: what keeps it from being filed may end. Absent: 0. */
+  readonly patienceMs?: number
 }
 
 const COMMAND_SECONDS = 300
+const AGAIN_MS = 500
 
 /**
  * Signs a record as this operator's command, with the session's cosigners, and has intent-gateway file it. Resolves when it is in force and read back.
@@ -39,12 +43,20 @@ export async function fileRecord<K extends RecordKind>(
     reason: filing.reason,
   } as unknown as Command
   checkClaims(commandMessage.schema, claims, 'The record')
-  const { claims: result } = await ask(session, {
-    subject: session.subjects.command(session.id),
-    body: await signedBody(session, claims),
-    from: 'intent-gateway',
-    replies: [resultMessage],
-  })
+  const body = await signedBody(session, claims)
+  const send = () =>
+    ask(session, {
+      subject: session.subjects.command(session.id),
+      body,
+      from: 'intent-gateway',
+      replies: [resultMessage],
+    })
+  const until = Date.now() + (filing.patienceMs ?? 0)
+  let { claims: result } = await send()
+  while (result.code === 'unavailable' && Date.now() < until) {
+    await delay(AGAIN_MS)
+    result = (await send()).claims
+  }
   if (!result.ok) throw new Fault(result.code ?? 'internal', { message: result.message ?? 'The record was refused.' })
   return { version: result.version ?? filing.version }
 }
