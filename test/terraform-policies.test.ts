@@ -22,6 +22,7 @@ const bucketPolicy = (key_prefix: string): unknown =>
     sink_role_arn: SINK,
     auditor_role_arn: AUDITOR,
     legal_hold_role_arn: HOLDER,
+    intent_gateway_role_arn: GATEWAY,
     full_days_min: '189',
     short_days_min: '29',
     retention_days_max: '2284',
@@ -54,6 +55,7 @@ const REPLACE = { ...without(WRITE, 's3:if-none-match'), 's3:if-match': '"etag"'
 const TILE = 'audit.example/eusc-de-east-1/2026h2/tile/0/000'
 const PARTIAL = 'audit.example/eusc-de-east-1/2026h2/tile/0/000.p/112'
 const STAGED = 'audit.example/eusc-de-east-1/2026h2.meta/staging/abc'
+const WORD = 'audit.example/eusc-de-east-1/2026h2.meta/holds/000000000001'
 const CHECKPOINT = 'audit.example/eusc-de-east-1/2026h2/checkpoint'
 
 interface Asked {
@@ -129,6 +131,8 @@ describe.each(['log/', ''])('the bucket policy of a store under %j', (prefix) =>
     ['an auditor reads retention', 's3:GetObjectRetention', { who: AUDITOR, key: TILE }, 'ReadersReadObjects'],
     ['an auditor lists', 's3:ListBucket', { who: AUDITOR }, 'ReadersReadBucket'],
     ['a holder holds', 's3:PutObjectLegalHold', { who: HOLDER, key: TILE }, 'HoldersHold'],
+    ['a holder says why', 's3:PutObject', { who: HOLDER, key: WORD, context: WRITE }, 'HoldersSayWhy'],
+    ['intent-gateway asks for holds', 's3:GetObjectLegalHold', { who: GATEWAY, key: TILE }, 'ReadersReadObjects'],
   ]
   test.each(ALLOWED)('lets %s', (_, action, asked, by) => {
     expect(ask(action, asked)).toEqual({ allowed: true, by })
@@ -275,8 +279,16 @@ describe.each(['log/', ''])('the bucket policy of a store under %j', (prefix) =>
     ['a stranger read', 's3:GetObject', { who: STRANGER, key: TILE }, 'default'],
     ['a stranger list', 's3:ListBucket', { who: STRANGER }, 'default'],
     ['anybody read without a name', 's3:GetObject', { who: undefined, key: TILE }, 'default'],
-    ['intent-gateway read', 's3:GetObject', { who: GATEWAY, key: TILE }, 'default'],
-    ['a holder write', 's3:PutObject', { who: HOLDER, key: TILE, context: WRITE }, 'OnlySinkWrites'],
+    ['a holder write evidence', 's3:PutObject', { who: HOLDER, key: TILE, context: WRITE }, 'OnlySinkWrites'],
+    [
+      'the sink say that a hold has ended',
+      's3:PutObject',
+      { who: SINK, key: WORD, context: WRITE },
+      'OnlyHoldersSayWhy',
+    ],
+    ['an administrator say so', 's3:PutObject', { who: ADMIN, key: WORD, context: WRITE }, 'OnlyHoldersSayWhy'],
+    ['intent-gateway write', 's3:PutObject', { who: GATEWAY, key: TILE, context: WRITE }, 'OnlySinkWrites'],
+    ['intent-gateway hold', 's3:PutObjectLegalHold', { who: GATEWAY, key: TILE }, 'OnlyHoldersHold'],
   ]
   test.each(DENIED)('does not let %s', (_, action, asked, by) => {
     expect(ask(action, asked)).toEqual({ allowed: false, by })

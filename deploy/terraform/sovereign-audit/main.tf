@@ -9,14 +9,15 @@ locals {
   key_prefix = var.prefix == "" ? "" : "${var.prefix}/"
 
   bucket_policy = templatefile("${path.module}/policies/bucket.json.tftpl", {
-    bucket_arn          = aws_s3_bucket.evidence.arn
-    key_prefix          = local.key_prefix
-    sink_role_arn       = aws_iam_role.sink.arn
-    auditor_role_arn    = aws_iam_role.auditor.arn
-    legal_hold_role_arn = aws_iam_role.legal_hold.arn
-    full_days_min       = var.retention_days_min - 1
-    short_days_min      = var.short_retention_days - 1
-    retention_days_max  = var.retention_days_max
+    bucket_arn              = aws_s3_bucket.evidence.arn
+    key_prefix              = local.key_prefix
+    sink_role_arn           = aws_iam_role.sink.arn
+    auditor_role_arn        = aws_iam_role.auditor.arn
+    legal_hold_role_arn     = aws_iam_role.legal_hold.arn
+    intent_gateway_role_arn = aws_iam_role.intent_gateway.arn
+    full_days_min           = var.retention_days_min - 1
+    short_days_min          = var.short_retention_days - 1
+    retention_days_max      = var.retention_days_max
   })
 
   signing_algorithm = var.signing_key_spec == "ECC_NIST_P256" ? "ECDSA_SHA_256" : "ED25519_SHA_512"
