@@ -6,6 +6,7 @@ import {
   SignCommand,
   UpdateAliasCommand,
 } from '@aws-sdk/client-kms'
+import { openWrappingKey, type SubjectKeyStore, SubjectKeys, unwrapSubjectKeys } from '@writ/audit'
 import {
   type CircuitState,
   type KmsOptions,
@@ -294,6 +295,70 @@ describe.skipIf(moto.missing !== undefined)(titled('keys in KMS', moto), () => {
       kms.mend()
       kms.spoil('Decrypt', (answer) => ({ ...answer, Plaintext: Buffer.alloc(32).toString('base64') }))
       await expect(wrapper.wrap('r1/u-a', secret)).rejects.toMatchObject({ code: 'unavailable' })
+    })
+  })
+
+  describe('that wrap the subject keys', () => {
+    const october = Date.UTC(2026, 9, 1)
+    class MemoryStore implements SubjectKeyStore {
+      readonly values = new Map<string, Uint8Array>()
+      async get(keyId: string): Promise<Uint8Array | undefined> {
+        return this.values.get(keyId)
+      }
+      async create(keyId: string, wrapped: Uint8Array): Promise<boolean> {
+        if (this.values.has(keyId)) return false
+        this.values.set(keyId, wrapped)
+        return true
+      }
+    }
+    const open = async (store: SubjectKeyStore, options: KmsOptions = {}): Promise<SubjectKeys> =>
+      SubjectKeys.open(await openWrappingKey('kms:alias/wrap', { store, kms: options }), store, 'r1')
+
+    test('give each user one pseudonym and one key, the same for two replicas that start at once and after a restart', async () => {
+      const store = new MemoryStore()
+      const [a, b] = await Promise.all([open(store), open(store)])
+      const [one, two] = await Promise.all([a.keyOf('jane', october), b.keyOf('jane', october)])
+      expect(one).toEqual(two)
+      expect(a.pseudonym('jane')).toBe(b.pseudonym('jane'))
+      const later = await open(store)
+      expect(later.pseudonym('jane')).toBe(a.pseudonym('jane'))
+      expect(await later.keyOf('jane', october)).toEqual(one)
+      expect([...store.values.keys()].toSorted()).toEqual(['derivation', one.kid])
+      for (const wrapped of store.values.values())
+        expect(Buffer.from(wrapped).includes(Buffer.from(one.key))).toBe(false)
+      const other = await open(new MemoryStore())
+      expect(other.pseudonym('jane'), 'another store has another secret').not.toBe(a.pseudonym('jane'))
+    })
+
+    test('hand an auditor the subject keys, and not the secret behind the pseudonyms', async () => {
+      const store = new MemoryStore()
+      const keys = await open(store)
+      const jane = await keys.keyOf('jane', october)
+      const wrapping = await openWrappingKey('kms:alias/wrap')
+      expect(await unwrapSubjectKeys(wrapping, 'r1', store.values)).toEqual([jane])
+      await expect(wrapping.derive('pseudonym.r1')).rejects.toMatchObject({ code: 'unavailable' })
+    })
+
+    test('open under the id they were made for only', async () => {
+      const store = new MemoryStore()
+      const keys = await open(store)
+      const { kid } = await keys.keyOf('jane', october)
+      store.values.set(keys.keyId('joe', october), store.values.get(kid) as Uint8Array)
+      await expect(keys.keyOf('joe', october)).rejects.toMatchObject({ code: 'unavailable' })
+      store.values.set('derivation', store.values.get(kid) as Uint8Array)
+      await expect(open(store)).rejects.toMatchObject({ code: 'unavailable' })
+    })
+
+    test('while KMS is away: who is known goes on, who is new is refused, and neither is written in the clear', async () => {
+      const store = new MemoryStore()
+      const keys = await open(store, watched({ failuresMax: 99 }).options)
+      const jane = await keys.keyOf('jane', october)
+      for (const operation of ['Encrypt', 'Decrypt'] as const) kms.spoil(operation, 'fails')
+      expect(await keys.keyOf('jane', october)).toEqual(jane)
+      await expect(keys.keyOf('joe', october)).rejects.toMatchObject({ code: 'unavailable' })
+      expect(store.values.size).toBe(2)
+      kms.mend()
+      expect((await keys.keyOf('joe', october)).key).toHaveLength(32)
     })
   })
 })
