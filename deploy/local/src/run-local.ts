@@ -54,7 +54,7 @@ export async function runLocal(options: LocalOptions): Promise<number> {
   }
 }
 
-function whatNext({ paths, operator }: Stack): string {
+function whatNext({ paths, store, operator }: Stack): string {
   return `
 The plane stays up. In a second terminal:
 
@@ -64,6 +64,6 @@ The plane stays up. In a second terminal:
   npx writ audit verify
   curl -s $(node -p "require('${paths.localJson}').services['token-issuer'].health_url")/metrics
 
-Endpoints are in ${paths.localJson}, logs in ${join(paths.root, 'logs')}, the evidence in ${paths.store}.
+Endpoints are in ${paths.localJson}, logs in ${join(paths.root, 'logs')}, the evidence in ${store.dir ?? store.url}.
 You are operator ${operator.id}. Ctrl-C stops everything that was started here; \`npm run clean\` removes the plane.`
 }

@@ -12,7 +12,10 @@ export interface LocalPaths {
   readonly nats: string
   readonly natsConfig: string
   readonly redis: string
+  /** The log, unless it lies elsewhere. */
   readonly store: string
+  /** Names the store of a plane whose log lies elsewhere. */
+  readonly storeUrl: string
   readonly plant: string
   log(name: string): string
   /** Enrolment package of a service instance. */
@@ -35,6 +38,7 @@ export function localPaths(root: string): LocalPaths {
     natsConfig: at('nats', 'server.conf'),
     redis: at('redis'),
     store: at('store'),
+    storeUrl: at('store.url'),
     plant: at('plant'),
     log: (name) => at('logs', `${name}.log`),
     service: (role, instance) => at('services', `${role}-${instance}`),

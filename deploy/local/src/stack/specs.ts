@@ -3,6 +3,7 @@ import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeFileDurably } from '@writ/durable'
 import { type Plane, serverConfig } from '@writ/plane'
+import type { LocalStore } from './local-store.ts'
 import type { LocalPaths } from './paths.ts'
 import type { Ports } from './ports.ts'
 import { answersOk, redisAnswers } from './ready.ts'
@@ -94,6 +95,7 @@ export const healthUrl = (ports: Ports, role: LocalRole): string => `http://127.
 export interface ServiceSettings {
   readonly plane: Plane
   readonly redisUrl: string
+  readonly store: LocalStore
 }
 
 export function serviceSpec(
@@ -101,20 +103,19 @@ export function serviceSpec(
   paths: LocalPaths,
   ports: Ports,
   programs: Programs,
-  { plane, redisUrl }: ServiceSettings,
+  { plane, redisUrl, store }: ServiceSettings,
 ): ProcessSpec {
   const { references } = plane
   const own: Record<LocalRole, Record<string, string>> = {
     'audit-sink': {
-      WRIT_STORE: `file:${paths.store}`,
-      // One disk is not WORM against its owner: said in the log of every local plane.
-      WRIT_STORE_UNPROVEN: 'local-stack',
+      WRIT_STORE: store.url,
+      ...store.settings,
       WRIT_LOG_KEY: references.log,
       ...(references.cosign !== undefined && { WRIT_COSIGN_KEY: references.cosign }),
       WRIT_LOG_DOMAIN: LOG_DOMAIN,
       WRIT_SEAL_MS: '1000',
     },
-    'intent-gateway': { WRIT_WRAP_KEY: references.wrap, WRIT_STORE: `file:${paths.store}` },
+    'intent-gateway': { WRIT_WRAP_KEY: references.wrap, WRIT_STORE: store.url },
     'policy-evaluator': {},
     'token-issuer': { WRIT_REDIS_URL: redisUrl },
   }

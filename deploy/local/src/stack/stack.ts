@@ -17,6 +17,7 @@ import {
 } from '@writ/plane'
 import { resolveTool } from '@writ/tools'
 import { ProcessFile } from './left-over.ts'
+import { type LocalStore, openLocalStore } from './local-store.ts'
 import { type LocalPaths, localPaths } from './paths.ts'
 import { type Ports, portsOf } from './ports.ts'
 import {
@@ -29,6 +30,7 @@ import {
   natsSpec,
   type Programs,
   redisSpec,
+  type ServiceSettings,
   serviceSpec,
 } from './specs.ts'
 import { type ProcessSpec, Supervised } from './supervisor.ts'
@@ -52,6 +54,8 @@ export interface StackOptions {
 export interface Stack extends AsyncDisposable {
   readonly paths: LocalPaths
   readonly plane: Plane
+  /** Where its log lies. */
+  readonly store: LocalStore
   /** Connected as the root operator. */
   readonly operator: Session
   readonly healthUrls: Readonly<Record<LocalRole, string>>
@@ -91,6 +95,8 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
   if (left.length > 0) log(`Stopped what an earlier start had left running: ${left.join(', ')}.`)
   const ports = await portsOf(paths.ports)
   const programs = await findPrograms(options)
+  const store = await openLocalStore(paths, options.env)
+  if (store.url.startsWith('s3:')) log(`The evidence is written to ${store.url}, under its Object Lock.`)
 
   const running = new Map<string, Supervised>()
   const supervise = async (plain: ProcessSpec, wait: boolean): Promise<void> => {
@@ -110,14 +116,15 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
   started.push(operator)
   await ensureGenesis(operator)
   log('Starting the services …')
-  const settings = { plane, redisUrl: redis.url }
+  const settings = { plane, redisUrl: redis.url, store }
   for (const role of LOCAL_ROLES)
     await enrol(plane, { kind: role, id: INSTANCE, outDir: paths.service(role, INSTANCE) })
   const specOf = (role: LocalRole): ProcessSpec => serviceSpec(role, paths, ports, programs, settings)
   await Promise.all(LOCAL_ROLES.map((role) => supervise(specOf(role), role === 'intent-gateway')))
-  await writeLocalFile(paths, ports, plane, redis.url)
+  await writeLocalFile(paths, ports, settings)
   return {
     paths,
+    store,
     plane,
     operator,
     healthUrls: Object.fromEntries(LOCAL_ROLES.map((role) => [role, healthUrl(ports, role)])) as Record<
@@ -176,7 +183,11 @@ async function ensureGenesis(operator: Session): Promise<void> {
   await operator.reader.control()
 }
 
-async function writeLocalFile(paths: LocalPaths, ports: Ports, plane: Plane, redisUrl: string): Promise<void> {
+async function writeLocalFile(
+  paths: LocalPaths,
+  ports: Ports,
+  { plane, redisUrl, store }: ServiceSettings,
+): Promise<void> {
   const root = planePaths(plane.dir)
   const { operators, anchors } = plane.trust
   const local = {
@@ -184,7 +195,8 @@ async function writeLocalFile(paths: LocalPaths, ports: Ports, plane: Plane, red
     redis_url: redisUrl,
     region: plane.region,
     trust: { operators, anchors },
-    store_dir: paths.store,
+    store: store.url,
+    ...(store.dir !== undefined && { store_dir: store.dir }),
     log_origin: plane.logName,
     log_vkey: plane.logVkey,
     log_vkeys: plane.trust.log_vkeys,

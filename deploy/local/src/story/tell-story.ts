@@ -42,10 +42,10 @@ async function activePolicy({ operator }: Stack): Promise<string> {
 const SEALED_WITHIN_MS = 10_000
 
 /** Where the log has an intent: sealed within a second or two of the effect. */
-async function evidenceOf({ paths, plane }: Stack, digest: string): Promise<string> {
+async function evidenceOf({ store, plane }: Stack, digest: string): Promise<string> {
   const deadline = performance.now() + SEALED_WITHIN_MS
   for (;;) {
-    const entries = await entriesAbout(paths.store, plane.logName, digest)
+    const entries = await entriesAbout(store.reader, plane.logName, digest)
     const types = entries.flatMap((entry) => entry.types)
     const ended = types.some(
       (type) =>

@@ -1,12 +1,12 @@
-import { directoryReader, type LogVerification, parseVkey, verifyLog } from '@writ/audit'
+import { type LogVerification, parseVkey, verifyLog } from '@writ/audit'
 import type { Stack } from '../stack/stack.ts'
 import type { Told } from './step.ts'
 
-/** Verifies the store as it lies on disk, with the log's key and the pins alone. */
-export function evidenceReport({ paths, plane }: Stack): Promise<LogVerification> {
+/** Verifies the store as it lies there, with the log's key and the pins alone. */
+export function evidenceReport({ store, plane }: Stack): Promise<LogVerification> {
   const { operators, anchors } = plane.trust
   return verifyLog({
-    reader: directoryReader(paths.store),
+    reader: store.reader,
     vkeys: [parseVkey(plane.logVkey)],
     pins: { operators, anchors },
     region: plane.region,

@@ -40,13 +40,13 @@ export async function* findEntries(
   }
 }
 
-/** Where the evidence about an intent lies: in a log and those of later epochs of the same store. Nothing is verified. */
+/** Where the evidence about an intent lies: in a log and those of later epochs of the same store, or of a folder. Nothing is verified. */
 export async function entriesAbout(
-  storeDir: string,
+  place: LogReader | string,
   origin: string,
   intentDigest: string,
 ): Promise<{ origin: string; index: number; source: string; types: string[] }[]> {
-  const reader = directoryReader(storeDir)
+  const reader = typeof place === 'string' ? directoryReader(place) : place
   const about = (event: AuditEvent) =>
     event.intent_digest === intentDigest || (event.documents?.some(({ digest }) => digest === intentDigest) ?? false)
   const found: { origin: string; index: number; source: string; types: string[] }[] = []
