@@ -11,7 +11,7 @@ test_collecting_is_allowed_and_redacted if {
 }
 
 test_another_jurisdiction_is_denied if {
-	decision := writ.decision with input as fixture.for("data-collect", {}) with data.collect.jurisdictions as ["us-east-1"]
+	decision := writ.decision with input as fixture.for("data-collect", {}) with data.residency.classes as {"personal": ["us-east-1"]}
 	decision.outcome == "deny"
 	fixture.codes(decision) == {"wrong_jurisdiction"}
 }

@@ -18,8 +18,8 @@ interface Capabilities {
 
 /** Not a function of its arguments. */
 const REFUSED = new Set(['rand.intn'])
-/** Replaced by the compiler with the annotations of the calling rule; nothing is called when it runs. */
-const COMPILED_AWAY = ['rego.metadata.rule']
+/** Replaced by the compiler with the annotations of the calling rule, or of it and its package; nothing is called when it runs. */
+const COMPILED_AWAY = ['rego.metadata.chain', 'rego.metadata.rule']
 
 /**
  * What a policy may call: the list that opa-wasm ships, with the feature that Rego v1 needs (its own file names none), and

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { BuildOptions } from './build-bundle.ts'
 import { unsafeNegations } from './negations.ts'
+import { unheededResidency } from './residency.ts'
 import { readSources } from './sources.ts'
 
 const run = promisify(execFile)
@@ -9,7 +10,7 @@ const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 
 /** What is wrong with the sources, in words for who edits them. */
 export interface PolicyFinding {
-  readonly check: 'format' | 'check' | 'negation' | 'test' | 'coverage'
+  readonly check: 'format' | 'check' | 'negation' | 'residency' | 'test' | 'coverage'
   readonly message: string
 }
 
@@ -43,14 +44,21 @@ export async function checkPolicies({
     const wrong: PolicyFinding = { check: 'check', message: checked.stderr.trim() || checked.stdout.trim() }
     return { findings: [...formatting, wrong], tests: 0 }
   }
-  const negations = unsafeNegations(await readSources(directory)).map(
+  const files = await readSources(directory)
+  const residency = unheededResidency(files).map(
+    (path): PolicyFinding => ({
+      check: 'residency',
+      message: `${path} is annotated with residency or data_class, and no rule of it denies unless residency.permitted(rego.metadata.chain()).`,
+    }),
+  )
+  const negations = unsafeNegations(files).map(
     (where): PolicyFinding => ({
       check: 'negation',
       message: `${where}: negate a bare name, or a missing value drops the rule.`,
     }),
   )
   const { findings, tests } = await runTests(call)
-  const sources = [...formatting, ...negations]
+  const sources = [...formatting, ...negations, ...residency]
   if (findings.length > 0) return { findings: [...sources, ...findings], tests }
   const covered = await coverageOf(call)
   return { findings: [...sources, ...covered.findings], tests, coverage: covered.coverage }

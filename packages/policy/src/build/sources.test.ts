@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { openBundle } from '../bundle/open-bundle.ts'
 import { unsafeNegations } from './negations.ts'
 import { packBundle } from './pack-bundle.ts'
+import { unheededResidency } from './residency.ts'
 import { readSources, sourcesSha256 } from './sources.ts'
 
 const directory = fileURLToPath(new URL('../../../../policies', import.meta.url))
@@ -30,6 +31,24 @@ describe('the digest of sources', () => {
     expect(paths).toContain('rego/actions/restart.rego')
     expect(paths).toContain('data/firmware.json')
     expect(paths.filter((path) => path.endsWith('_test.rego'))).toEqual([])
+  })
+})
+
+describe('annotations that force a jurisdiction', () => {
+  const annotated = (line: string, rule: string) =>
+    file('rego/actions/x.rego', `# METADATA\n# custom:\n#   ${line}\npackage writ.actions.x\n\n${rule}\n`)
+  const heeded = 'resident if residency.permitted(rego.metadata.chain())'
+
+  it('are heeded by every module that has them', async () => {
+    expect(unheededResidency(await readSources(directory))).toEqual([])
+    expect(
+      unheededResidency([annotated('data_class: personal', heeded), annotated('title: x', 'allow := true')]),
+    ).toEqual([])
+  })
+
+  it.each(['residency: [us-east-1]', 'data_class: personal'])('are refused where nothing reads them: %s', (line) => {
+    expect(unheededResidency([annotated(line, 'allow := true')])).toEqual(['rego/actions/x.rego'])
+    expect(unheededResidency([annotated(line, `# ${heeded}`)])).toEqual(['rego/actions/x.rego'])
   })
 })
 
