@@ -1,9 +1,10 @@
 import { Id } from '@writ/contracts'
 import { type CommonConfig, type Env, readCommonConfig, readEnv } from '@writ/service-kit'
 import { z } from 'zod'
+import { RETENTION_REGIMES, type RetentionRegime, retentionDaysOf } from './core/retention.ts'
 
 export interface Config extends CommonConfig {
-  /** `WRIT_STORE`: where the log is written, `file:<dir>`. */
+  /** `WRIT_STORE`: where the log is written, `file:<dir>` or `s3://<bucket>/<prefix>`; see `openStore`. */
   readonly store: string
   /**
    * `WRIT_LOG_KEY`: `file:<path>` or `kms:<key ARN or alias>` of the key that signs checkpoints, Ed25519 or, where a KMS lacks that, P-256. It must be one that
@@ -16,7 +17,9 @@ export interface Config extends CommonConfig {
   readonly logDomain: string
   /** `WRIT_SEAL_MS`: the oldest message waits at most this long for its seal. Absent: 1,000. */
   readonly sealMs: number
-  /** `WRIT_RETENTION_DAYS`: how long evidence is kept. Absent: 190, half a year and a little. */
+  /** `WRIT_RETENTION_REGIME`: whose rule the period keeps to (docs/retention.md). Absent: `eu-ai-act`. */
+  readonly retentionRegime: RetentionRegime
+  /** `WRIT_RETENTION_DAYS`: how long evidence is kept. Absent: what the regime usually asks for, 190 for `eu-ai-act`; `custom` must name it. */
   readonly retentionDays: number
   /** `WRIT_RESIDENCY`: path of the table of what each jurisdiction demands of bucket and keys. Absent: no jurisdiction is known, so no bucket is taken. */
   readonly residency?: string
@@ -38,7 +41,8 @@ const Own = z.object({
     .optional(),
   WRIT_LOG_DOMAIN: z.string().regex(HOST, 'must be a host name in lower case'),
   WRIT_SEAL_MS: z.coerce.number().int().min(10).max(60_000).default(1000),
-  WRIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_525).default(190),
+  WRIT_RETENTION_REGIME: z.enum(RETENTION_REGIMES).default('eu-ai-act'),
+  WRIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_525).optional(),
   WRIT_RESIDENCY: z.string().optional(),
   WRIT_STORE_UNPROVEN: Id.optional(),
 })
@@ -52,7 +56,8 @@ export function readConfig(env: Env): Config {
     ...(own.WRIT_COSIGN_KEY !== undefined && { cosignKey: own.WRIT_COSIGN_KEY }),
     logDomain: own.WRIT_LOG_DOMAIN,
     sealMs: own.WRIT_SEAL_MS,
-    retentionDays: own.WRIT_RETENTION_DAYS,
+    retentionRegime: own.WRIT_RETENTION_REGIME,
+    retentionDays: retentionDaysOf(own.WRIT_RETENTION_REGIME, own.WRIT_RETENTION_DAYS),
     ...(own.WRIT_RESIDENCY !== undefined && { residency: own.WRIT_RESIDENCY }),
     ...(own.WRIT_STORE_UNPROVEN !== undefined && { storeUnproven: own.WRIT_STORE_UNPROVEN }),
   })

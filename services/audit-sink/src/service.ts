@@ -1,21 +1,12 @@
-import {
-  LogStopped,
-  type NoteSigner,
-  noteSignerOf,
-  originOf,
-  parseVkey,
-  Sealer,
-  type SealOutcome,
-  verifiersFor,
-} from '@writ/audit'
-import { Fault } from '@writ/contracts'
-import { openSigner, sha256 } from '@writ/keys'
+import { LogStopped, type NoteSigner, Sealer, type SealOutcome } from '@writ/audit'
+import { sha256 } from '@writ/keys'
 import { bootService, noteSpan, type ServiceContext, Teardown, traced } from '@writ/service-kit'
 import { openStore, type WormStore } from '@writ/worm-store'
 import { announceSeal } from './adapters/announce-seal.ts'
 import { AUDIT_STREAMS, type AuditStreamName, busStream } from './adapters/bus-stream.ts'
 import { recordOpening } from './adapters/record-opening.ts'
 import type { Config } from './config.ts'
+import { checkRetentionCap } from './core/retention.ts'
 import { SealLoop } from './core/seal-loop.ts'
 import { createSinkMetrics, type Metrics } from './metrics.ts'
 import { openLogKeys } from './open-log-keys.ts'
@@ -48,7 +39,10 @@ export async function startAuditSink(config: Config, overrides: Overrides = {}):
   await using teardown = new Teardown()
   const signal = overrides.signal ?? new AbortController().signal
   const context = await bootService('audit-sink', config, teardown, signal, {
-    before: (early) => proveStore(config, early),
+    before: async (early) => {
+      checkRetentionCap(config.retentionRegime, config.retentionDays, early.region)
+      return await proveStore(config, early)
+    },
   })
   const loop = startLoop(context, config, {
     signer: overrides.signer ?? (await openLogKeys(context, config)),

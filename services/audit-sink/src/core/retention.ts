@@ -20,7 +20,9 @@ const years = (count: number): number => Math.ceil(count * YEAR)
 /** The longest. */
 const QUARTER = 92
 
-const REGIMES = {
+export type RetentionRegime = 'eu-ai-act' | 'one-year' | 'sec-17a-4' | 'custom'
+
+const REGIMES: Readonly<Record<RetentionRegime, Regime>> = {
   /** At least six months, of which none has more than 184 days. */
   'eu-ai-act': {
     title: 'the EU AI Act (Regulation 2024/1689, Art. 19 and 26(6))',
@@ -45,14 +47,13 @@ const REGIMES = {
     capDaysInEu: years(7),
   },
   custom: { title: 'a period of your own', floorDays: 1, capDays: 36_525, capDaysInEu: years(10) },
-} as const satisfies Record<string, Regime>
+}
 
-export type RetentionRegime = keyof typeof REGIMES
 export const RETENTION_REGIMES: readonly RetentionRegime[] = Object.keys(REGIMES) as RetentionRegime[]
 
 /** The period of a regime where none is named. Throws Fault `malformed` where it must be, and where it is below the regime's floor. */
 export function retentionDaysOf(regime: RetentionRegime, days: number | undefined): number {
-  const { title, floorDays, usualDays }: Regime = REGIMES[regime]
+  const { title, floorDays, usualDays } = REGIMES[regime]
   const kept = days ?? usualDays
   if (kept === undefined) throw refusal('WRIT_RETENTION_DAYS must be set where WRIT_RETENTION_REGIME is custom.')
   if (kept >= floorDays) return kept
@@ -63,7 +64,7 @@ export function retentionDaysOf(regime: RetentionRegime, days: number | undefine
 
 /** Throws Fault `malformed` where a period is longer than the regime explains in the plane's region. */
 export function checkRetentionCap(regime: RetentionRegime, days: number, region: string): void {
-  const { title, capDays, capDaysInEu }: Regime = REGIMES[regime]
+  const { title, capDays, capDaysInEu } = REGIMES[regime]
   const inEu = /^(eu|eusc)-/.test(region)
   const cap = inEu ? capDaysInEu : capDays
   if (days <= cap) return
