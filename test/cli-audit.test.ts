@@ -159,7 +159,7 @@ describe('writ audit trace', () => {
 
   test('decides each decision again: with the bundle’s file, or with what the plane has published; not without keys', async () => {
     const file = join(root, 'policies/bundle/bundle.tar.gz')
-    const same = { decided_again: { state: 'same' } }
+    const same = { decided_again: { state: 'same' } } as const
     const told = { ok: true, intents: [{ decisions: [same, same] }] }
     expect((await audit('trace', ...given, '--intent', intent.id, '--bundle', file)).json).toMatchObject(told)
     expect((await local.writ(['audit', 'trace', '--intent', intent.id, '--open'])).json).toMatchObject(told)
