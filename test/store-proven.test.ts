@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ListObjectVersionsCommand } from '@aws-sdk/client-s3'
 import { originOf, parseVkey, verifiersFor } from '@writ/audit'
 import { type ResidencyDemand, type StoreStatement, storeStatementOf } from '@writ/contracts'
@@ -83,6 +85,28 @@ async function recorded(store: WormStore): Promise<readonly StoreStatement[]> {
   })
 }
 
+const CLI = fileURLToPath(new URL('../packages/cli/dist/main.js', import.meta.url))
+
+/** `writ store test` on the test's bucket, by a person who has the table. */
+async function storeTest(more: readonly string[] = []): Promise<{ readonly code: number; readonly said: string }> {
+  const { env } = await residency()
+  const args = [
+    CLI,
+    'store',
+    'test',
+    's3://evidence/log',
+    '--residency',
+    env.WRIT_RESIDENCY,
+    '--jurisdiction',
+    LOG.region,
+  ]
+  return await new Promise((resolve) => {
+    execFile(process.execPath, [...args, ...more], { env: { PATH: process.env['PATH'], ...s3.env } }, (error, said) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, said })
+    })
+  })
+}
+
 async function sealed(store: WormStore): Promise<void> {
   await stage.publishUntilCovered(await stage.chain(1))
   expect(await recorded(store)).not.toEqual([])
@@ -109,6 +133,13 @@ describe.skipIf(PROGRAMS.moto.missing !== undefined)(
       const ended = once(sink.child, 'exit')
       sink.child.kill('SIGTERM')
       expect(await ended, 'it still stops when it is asked to').toEqual([0, null])
+    })
+
+    test('is told apart by hand too', async () => {
+      const { code, said } = await storeTest()
+      expect(code).toBe(3)
+      expect(said).toMatch(/^shorten_retention +failed +refused +allowed; the lock ends earlier$/m)
+      expect(said).toContain('audit-sink would refuse it.')
     })
 
     test('takes no flag in production', async () => {
@@ -165,6 +196,16 @@ describe.skipIf(PROGRAMS.versitygw.missing !== undefined)(
       const { env } = await residency(changes, jurisdiction)
       const said = await refusal(await stage.startSink('wrong', { env: { ...UNFLAGGED, ...env } }))
       expect(said.match(/\w+(?= \(must be)/g)).toEqual([check])
+    })
+
+    test('passes by hand too, with a table of every check', async () => {
+      const { code, said } = await storeTest()
+      expect(code).toBe(0)
+      expect(said).toMatch(/^bulk_delete +ok +refused +403 AccessDenied$/m)
+      expect(said).toContain('s3://evidence/log holds what a log needs.')
+      const key = await storeTest(['--json', '--retention-days', '10'])
+      expect(key.code).toBe(3)
+      expect(JSON.parse(key.said)).toMatchObject({ ok: false, store: 's3://evidence/log' })
     })
 
     test('waits while the store does not answer, and goes on when it does', async () => {

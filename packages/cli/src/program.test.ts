@@ -65,7 +65,7 @@ function commandIn(text: string, known: ReadonlySet<string>): string | undefined
 async function parses(line: string): Promise<void> {
   const [typed = ''] = line
     .replace(/^source <\((.*)\)$/, '$1')
-    .replace(/^[A-Z_]+=\S+ /, '')
+    .replace(/^[A-Z0-9_]+=\S+ /, '')
     .split(/ [|>] /)
   expect([line, typed.startsWith('writ ')]).toEqual([line, true])
   const words = [...typed.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? '')

@@ -12,6 +12,7 @@ import { addPolicyCommands } from './commands/policy-commands.ts'
 import { addPrivacyCommands } from './commands/privacy-commands.ts'
 import { addRevocationCommands } from './commands/revocation-commands.ts'
 import { addStatusCommands } from './commands/status-commands.ts'
+import { addStoreCommands } from './commands/store-commands.ts'
 import { addTokenCommands } from './commands/token-commands.ts'
 import { contextOf } from './context.ts'
 import { type Chosen, chooseContext } from './contexts/choose-context.ts'
@@ -31,6 +32,7 @@ const GROUPS: readonly ((program: Command, act: Act) => void)[] = [
   addPolicyCommands,
   addAuditCommands,
   addPrivacyCommands,
+  addStoreCommands,
   addStatusCommands,
   addDoctorCommands,
   addPlaneCommands,

@@ -57,7 +57,7 @@ function stateOf(state: string): Piece {
 }
 
 function linesOf(found: PlaneStatus): readonly Line[] {
-  const { ok, region, context, as, services, gateways, heads, backlog, problems, not_asked, nats } = found
+  const { ok, region, context, as, services, gateways, heads, backlog, store, problems, not_asked, nats } = found
   const well = not_asked.length === 0 ? 'all is well' : 'well, as far as was asked'
   return [
     ['plane ', styled('bold', region), '  ', ok ? styled('green', well) : styled('red', 'not well')],
@@ -81,6 +81,7 @@ function linesOf(found: PlaneStatus): readonly Line[] {
         ]),
     ...headLines(heads),
     ...backlogLines(backlog),
+    ...storeLines(store),
     ...(not_asked.length === 0 ? [] : ['', ...not_asked.map((what): Line => [styled('yellow', '? '), what])]),
     ...(ok ? [] : ['', ...problems.map((problem): Line => [styled('red', '! '), problem])]),
   ]
@@ -105,6 +106,16 @@ function headLines(heads: Heads | undefined): readonly Line[] {
     ),
     field('records', counts.join(', ')),
   ]
+}
+
+function storeLines(store: PlaneStatus['store']): readonly Line[] {
+  if (store === undefined) return []
+  if (store.proven) return [field('store', 'passed every check of its self-test')]
+  const said =
+    store.failed.includes('directory') && store.failed.length === 1
+      ? 'a directory: not write-once against its owner'
+      : `fails its self-test: ${store.failed.join(', ')}`
+  return [[styled('dim', 'store'.padEnd(9)), styled('yellow', said)]]
 }
 
 function backlogLines(backlog: Backlog): readonly Line[] {

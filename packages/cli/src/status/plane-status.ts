@@ -5,6 +5,7 @@ import { IDENTITY_KINDS, type Identified } from '../identities/kinds.ts'
 import { type Backlog, backlogOf } from './backlog.ts'
 import { type GatewayStatus, hearGateways } from './hear-gateways.ts'
 import { type ServiceHealth, serviceHealth } from './service-health.ts'
+import { type StoreState, storeStateOf } from './store-state.ts'
 
 export interface PlaneStatus {
   readonly ok: boolean
@@ -18,6 +19,8 @@ export interface PlaneStatus {
   readonly heads?: Heads
   /** As far as the services that answered know. */
   readonly backlog: Backlog
+  /** What audit-sink found its store to be when it started; absent where none has said. */
+  readonly store?: StoreState
   /** What is not well, a sentence each. */
   readonly problems: readonly string[]
   /** What nobody was asked about, a sentence each: of that `ok` says nothing. */
@@ -42,6 +45,7 @@ export async function planeStatus(context: Context, hearMs: number): Promise<Pla
     askBus(context, kind === 'operator', hearMs),
   ])
   const backlog = backlogOf(services, Date.now())
+  const store = storeStateOf(services)
   const status = {
     context: context.name,
     as: `${kind} ${id}`,
@@ -55,6 +59,7 @@ export async function planeStatus(context: Context, hearMs: number): Promise<Pla
     gateways: bus.gateways,
     ...(bus.heads !== undefined && { heads: bus.heads }),
     backlog,
+    ...(store !== undefined && { store }),
   }
   const problems = problemsOf(status)
   const notAsked = notAskedOf(services, { isOperator: kind === 'operator', hears: hearMs > 0 })

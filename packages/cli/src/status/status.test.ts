@@ -5,6 +5,7 @@ import { backlogOf } from './backlog.ts'
 import { NO_GATEWAY_HEARD, NO_SERVICE_ASKED, notAskedOf, problemsOf } from './plane-status.ts'
 import { parseMetrics, sumOf } from './read-metrics.ts'
 import { serviceHealth } from './service-health.ts'
+import { storeStateOf } from './store-state.ts'
 
 describe('metrics', () => {
   const page = `# HELP a_total What it counts.
@@ -110,5 +111,21 @@ describe('a plane', () => {
     expect(
       problemsOf({ ...well, services: [{ name: 'x', url: '', state: 'down', problems: ['nobody listens'] }] }),
     ).toEqual(['x is down: nobody listens'])
+  })
+})
+
+describe('the store', () => {
+  const state = (...pages: string[]) => storeStateOf(pages.map((page) => ({ samples: parseMetrics(page) })))
+
+  test('is what sinks found it to be, the worst that one saw', () => {
+    const proven = 'writ_store_proven 1\nwrit_store_check_failed{check="bulk_delete"} 0'
+    const weak = 'writ_store_proven 0\nwrit_store_check_failed{check="bulk_delete"} 1'
+    expect(state(proven)).toEqual({ proven: true, failed: [] })
+    expect(state(proven, weak)).toEqual({ proven: false, failed: ['bulk_delete'] })
+  })
+
+  test('is not spoken of where no sink has looked', () => {
+    expect(state()).toBeUndefined()
+    expect(state('writ_store_proven 0\nwrit_store_check_failed{check="bulk_delete"} 0')).toBeUndefined()
   })
 })
