@@ -1,6 +1,6 @@
 import { verify } from 'node:crypto'
 import { Fault, type JsonObject, type PublicJwk } from '@writ/contracts'
-import { fromBase64url, toBase64url } from './base64url.ts'
+import { fromBase64url, fromBase64urlOnce, toBase64url } from './base64url.ts'
 import { sha256 } from './digest.ts'
 import { parseIJson } from './i-json.ts'
 import { type Algorithm, algorithmOf, importPublic, thumbprint } from './jwk.ts'
@@ -31,14 +31,15 @@ export function parseJws(body: Uint8Array | string, bytesMax: number): Unverifie
   const segments = compact.split('.')
   if (segments.length !== 3) throw new Fault('malformed', { message: 'Not a compact JWS.' })
   const [header, payload, signature] = segments as [string, string, string]
-  const signingInput = `${header}.${payload}`
+  // A slice, and bytes where they are at hand: putting the parts together again would copy all of it.
+  const signingInput = compact.slice(0, header.length + 1 + payload.length)
   return {
     compact,
     ...headerOf(header),
-    payload: parseIJson(fromBase64url(payload)),
+    payload: parseIJson(fromBase64urlOnce(payload)),
     signingInput,
     signature: fromBase64url(signature),
-    digest: sha256(signingInput),
+    digest: sha256(typeof body === 'string' ? signingInput : body.subarray(0, signingInput.length)),
   }
 }
 
