@@ -6,6 +6,7 @@ export async function setup(): Promise<void> {
   const find = (name: ToolName) => resolveTool(name, { env: process.env, log })
   await find('nats-server')
   await find('redis-server')
-  // Without opa the tests that need it are skipped and say so; in CI they fail.
-  await find('opa').catch((error: unknown) => log(String(error)))
+  // Without these the tests that need them are skipped and say so; in CI they fail.
+  for (const name of ['opa', 'versitygw', 'minio', 'moto_server', 'tessera-fsck'] as const)
+    await find(name).catch((error: unknown) => log(String(error)))
 }

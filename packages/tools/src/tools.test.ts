@@ -1,12 +1,14 @@
-import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cached } from './cache.ts'
 import { TOOLS } from './catalogue.ts'
 import { advice, judge } from './judge.ts'
+import { pythonOf } from './python-of.ts'
 import { resolveTool } from './resolve-tool.ts'
 import { compareVersions, parseVersion } from './version.ts'
+import { versionText } from './version-text.ts'
 
 const nats = TOOLS['nats-server']
 
@@ -45,6 +47,59 @@ describe('what a program says decides whether it will do', () => {
   })
   test('every tool has advice that names a version, a way to get it and its variable', () => {
     for (const tool of Object.values(TOOLS)) expect(advice(tool)).toMatch(new RegExp(`${tool.name}.*${tool.variable}`))
+  })
+})
+
+describe('what a program was built from tells its version', () => {
+  let dir: string
+  beforeAll(async () => {
+    dir = await mkdtemp(join(tmpdir(), 'writ-tells-'))
+  })
+  afterAll(() => rm(dir, { recursive: true, force: true }))
+  const program = async (text: string): Promise<string> => {
+    await writeFile(join(dir, 'program'), text)
+    await chmod(join(dir, 'program'), 0o755)
+    return join(dir, 'program')
+  }
+  const built = (module: string, version: string) =>
+    program(`\x7fELF…path\t${module}/cmd/x\nmod\t${module}\t${version}\th1:abc=\ndep\tother\tv9.9.9\n`)
+
+  test.each([
+    ['versitygw', 'v1.8.0', true],
+    ['versitygw', 'v1.7.9', false],
+    ['versitygw', '(devel)', false],
+    ['minio', 'v0.0.0-20260212201848-7aac2a2c5b7c', true],
+    ['minio', 'v0.0.0-20250101000000-7aac2a2c5b7c', false],
+    ['tessera-fsck', 'v1.0.4', true],
+  ] as const)('%s %s', async (name, version, good) => {
+    const { tells } = TOOLS[name]
+    const path = await built(tells.by === 'go-build' ? tells.module : '', version)
+    expect(judge(TOOLS[name], await versionText(tells, path, {})).good).toBe(good)
+  })
+
+  test('another program of the same name will not do', async () => {
+    const disks = await program('#!/bin/sh\necho fsck from util-linux 2.38.1\n')
+    const tool = TOOLS['tessera-fsck']
+    expect(judge(tool, await versionText(tool.tells, disks, {}))).toEqual({
+      good: false,
+      reason: 'it does not tell its version',
+    })
+    expect(await versionText(tool.tells, join(dir, 'none'), {})).toBeUndefined()
+  })
+
+  test('a Python program is asked through its own interpreter', async () => {
+    await mkdir(join(dir, 'bin'), { recursive: true })
+    const python = join(dir, 'bin', 'python3')
+    await writeFile(python, '#!/bin/sh\necho 5.2.5\n', { mode: 0o755 })
+    const tool = TOOLS.moto_server
+    const path = await program(`#!${python}\nimport moto\n`)
+    expect(judge(tool, await versionText(tool.tells, path, {}))).toEqual({ good: true, version: [5, 2, 5] })
+    expect(await versionText(tool.tells, await program('#!/bin/sh\n'), {})).toBeUndefined()
+    // What was installed here has its environment beside it, wherever both were moved.
+    await mkdir(join(dir, 'venv', 'bin'), { recursive: true })
+    await rename(python, join(dir, 'venv', 'bin', 'python3'))
+    await writeFile(join(dir, 'bin', 'moto_server'), '#!/bin/sh\nexec python\n', { mode: 0o755 })
+    expect(await pythonOf(join(dir, 'bin', 'moto_server'))).toBe(join(dir, 'bin', '..', 'venv', 'bin', 'python3'))
   })
 })
 
