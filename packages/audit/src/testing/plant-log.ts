@@ -17,7 +17,7 @@ import {
   type ServiceRole,
 } from '@writ/contracts'
 import { digestOf, generateJwk, type PrivateJwk, publicJwk, type Signer, signerOf, signMessage } from '@writ/keys'
-import { DirectoryStore } from '@writ/worm-store'
+import { DirectoryStore, type WormStore } from '@writ/worm-store'
 import type { NoteVerifier } from '../core/note.ts'
 import { sealDocument } from '../documents/sealed-document.ts'
 import type { SubjectKey } from '../documents/subject-keys.ts'
@@ -426,11 +426,11 @@ export async function seal(
   dir: string,
   opening: (opening: Opening) => Promise<string>,
   batches: readonly (readonly Message[])[],
-  over: { readonly signer?: NoteSigner; readonly now?: Date } = {},
+  over: { readonly signer?: NoteSigner; readonly now?: Date; readonly store?: WormStore } = {},
 ): Promise<void> {
   const streams = [new ListStream('AUDIT'), new ListStream('AUDIT_EDGE')]
   const sealer = await Sealer.open({
-    store: await DirectoryStore.open(dir),
+    store: over.store ?? (await DirectoryStore.open(dir)),
     name: NAME,
     signer: over.signer ?? keys.log,
     streams,
