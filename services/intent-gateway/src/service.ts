@@ -17,7 +17,7 @@ import { OutcomeCopies } from './adapters/outcome-copies.ts'
 import { Papers } from './adapters/papers.ts'
 import { Room } from './adapters/room.ts'
 import { Statuses } from './adapters/statuses.ts'
-import { SubjectEraser } from './adapters/subject-eraser.ts'
+import { type ErasableKeys, SubjectEraser } from './adapters/subject-eraser.ts'
 import type { Config } from './config.ts'
 import { isAboutAnother, unsettledOf } from './core/about-subject.ts'
 import { IntentIndex } from './core/intent-index.ts'
@@ -106,6 +106,8 @@ async function makeParts(
   const evidence = new Evidence(new Papers(audit, keys, clock), authority)
   const room = teardown.use(new Room(bus, (err) => log.warn({ err }, 'the bucket of intents cannot be measured')))
   await room.look()
+  const outcomes = new OutcomeCopies(bucket, bus, region)
+  const eraser = await openEraser(context, config, overrides, { keys, store, evidence, outcomes, index, clock })
   return {
     region,
     clock,
@@ -126,26 +128,47 @@ async function makeParts(
     records: new IntentRecords(bucket, index),
     files: new DecisionFiles(bucket),
     claims: new Claims(bucket),
-    outcomes: new OutcomeCopies(bucket, bus, region),
+    outcomes,
     statuses: new Statuses(bus, sign, clock, meter, region),
     evidence,
-    eraser: await SubjectEraser.open({
-      keys,
-      store,
-      trust: authority.trust,
-      readRegistry: () => follower.registry(),
-      record: ({ value }) => evidence.filed(value),
-      heldEpochs: overrides.heldEpochs ?? holdsOf(config.store, authority),
-      unsettled: (subject) => unsettledOf(index.entries(), (user) => subjectOf(keys.pseudonym(user)) === subject),
-      forgetFiles: (subject) =>
-        context.refusedFiles.forget((body) =>
-          isAboutAnother(body, (user) => subjectOf(keys.pseudonym(user)) === subject),
-        ),
-      stateDir: context.stateDir,
-      nowMs: () => clock.nowSeconds() * 1000,
-    }),
+    eraser,
     ask: askOver(bus, region),
   }
+}
+
+async function openEraser(
+  { authority, follower, refusedFiles, stateDir }: ServiceContext,
+  config: Config,
+  { heldEpochs = holdsOf(config.store, authority) }: Overrides,
+  {
+    keys,
+    store,
+    evidence,
+    outcomes,
+    index,
+    clock,
+  }: Pick<Parts, 'evidence' | 'outcomes' | 'clock'> & {
+    readonly keys: SubjectKeys
+    readonly store: ErasableKeys
+    readonly index: IntentIndex
+  },
+): Promise<SubjectEraser> {
+  const isPerson = (subject: string) => (user: string) => subjectOf(keys.pseudonym(user)) === subject
+  return SubjectEraser.open({
+    keys,
+    store,
+    trust: authority.trust,
+    readRegistry: () => follower.registry(),
+    record: ({ value }) => evidence.filed(value),
+    heldEpochs,
+    unsettled: (subject) => unsettledOf(index.entries(), isPerson(subject)),
+    forgetBeside: async (subject) => {
+      await outcomes.forgetNow(isPerson(subject))
+      await refusedFiles.forget((body) => isAboutAnother(body, isPerson(subject)))
+    },
+    stateDir,
+    nowMs: () => clock.nowSeconds() * 1000,
+  })
 }
 
 interface Work {

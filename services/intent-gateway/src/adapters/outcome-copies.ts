@@ -2,7 +2,7 @@ import { type Bucket, type Bus, isRefusal } from '@writ/bus'
 import { subjects } from '@writ/contracts'
 import { requestDigest } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
-import { type IntentRecord, outcomeKey, stateKey } from '../core/intent-record.ts'
+import { type IntentRecord, type LiveRecord, outcomeKey, stateKey } from '../core/intent-record.ts'
 
 /** What is left under a key whose text nobody needs any more. */
 const FORGOTTEN = '-'
@@ -14,6 +14,8 @@ export class OutcomeCopies {
   readonly #bucket: Bucket
   readonly #bus: Pick<Bus, 'store' | 'last'>
   readonly #region: string
+  /** What is to be forgotten later, and on whose behalf it was. */
+  readonly #waiting = new Set<{ readonly user: string; readonly forget: () => Promise<void> }>()
 
   constructor(bucket: Bucket, bus: Pick<Bus, 'store' | 'last'>, region: string) {
     this.#bucket = bucket
@@ -40,10 +42,29 @@ export class OutcomeCopies {
   }
 
   /** Later: one that is not forgotten when the process ends goes with the bucket's age. */
-  forgetLater(record: IntentRecord, report: (error: unknown) => void): void {
+  forgetLater(record: LiveRecord, report: (error: unknown) => void): void {
     const key = stateKey(record.agent_id, record.intent_id)
     const digests = record.steps.flatMap(({ outcome_digest }) => outcome_digest ?? [])
-    if (digests.length > 0) setTimeout(() => void this.#forget(key, digests).catch(report), FORGET_AFTER_MS).unref()
+    if (digests.length > 0) this.#later({ user: record.user, forget: () => this.#forget(key, digests) }, report)
+  }
+
+  /** Of a person who is erased, at once. What waits in other replicas, these forget. Throws Fault `unavailable`. */
+  async forgetNow(isPerson: (user: string) => boolean): Promise<void> {
+    for (const waiting of this.#waiting) {
+      if (!isPerson(waiting.user)) continue
+      await waiting.forget()
+      this.#waiting.delete(waiting)
+    }
+  }
+
+  #later(
+    waiting: { readonly user: string; readonly forget: () => Promise<void> },
+    report: (error: unknown) => void,
+  ): void {
+    this.#waiting.add(waiting)
+    setTimeout(() => {
+      if (this.#waiting.delete(waiting)) waiting.forget().catch(report)
+    }, FORGET_AFTER_MS).unref()
   }
 
   async #forget(key: string, digests: readonly string[]): Promise<void> {

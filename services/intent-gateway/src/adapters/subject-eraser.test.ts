@@ -71,7 +71,7 @@ function open(over: Partial<SubjectEraserOptions> = {}): Promise<SubjectEraser> 
     },
     heldEpochs: async () => held,
     unsettled: () => 0,
-    forgetFiles: async () => {
+    forgetBeside: async () => {
       told.push('files')
     },
     stateDir,

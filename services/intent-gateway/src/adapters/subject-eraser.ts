@@ -32,8 +32,8 @@ export interface SubjectEraserOptions {
   readonly heldEpochs: () => Promise<readonly string[]>
   /** How many intents and approvals of a person are not settled. */
   readonly unsettled: (subject: string) => number
-  /** Lets go of what this instance keeps of a person beside the keys. */
-  readonly forgetFiles: (subject: string) => Promise<void>
+  /** Lets go of what this instance keeps of a person beside the keys: outcomes that wait, and what it refused for good. */
+  readonly forgetBeside: (subject: string) => Promise<void>
   readonly stateDir: string
   readonly nowMs: () => number
 }
@@ -84,7 +84,7 @@ export class SubjectEraser {
 
   /** Resolves when the keys are gone. The record must be in the log before it. Throws Fault `unavailable`: the same call again completes it. */
   async erase(erasure: FiledRecord<'subject'>): Promise<void> {
-    const { record, keys, store, forgetFiles, nowMs } = this.#options
+    const { record, keys, store, forgetBeside, nowMs } = this.#options
     const { id, version } = erasure
     await record(erasure)
     const now = quartersUntil(nowMs()).slice(-3)
@@ -97,7 +97,7 @@ export class SubjectEraser {
         throw new Fault('unavailable', { message: 'A key that was destroyed can still be read.' })
     }
     keys.forget(id)
-    await forgetFiles(id)
+    await forgetBeside(id)
     await this.#keep(id, version)
   }
 
