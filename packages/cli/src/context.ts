@@ -2,12 +2,15 @@ import { dirname, join } from 'node:path'
 import {
   type Agent,
   connectAgent,
+  openAgents,
   openSession,
+  type RoutedAgent,
   readEnrolment,
   type Session,
   type SessionOptions,
 } from '@writ/agent-sdk'
 import { type Enrolment, Fault, isFault } from '@writ/contracts'
+import { readJurisdictionDirectory } from '@writ/keys'
 import { openPlane, type Plane } from '@writ/plane'
 import { withAdvice } from './advice.ts'
 import type { Chosen } from './contexts/choose-context.ts'
@@ -119,6 +122,12 @@ export function connectSession(folder: string, keyFile?: string): Promise<Sessio
 /** As `connectSession`, for what only agents do. */
 export function agentSession(folder: string): Promise<Agent> {
   return connected(folder, connectAgent)
+}
+
+/** The agent with each of its enrolments, one a region. `directory`: a file that says which region devices belong to. */
+export async function agentSessions(folders: readonly string[], directory: string | undefined): Promise<RoutedAgent> {
+  const known = directory === undefined ? undefined : await readJurisdictionDirectory(directory)
+  return openAgents(folders, known, agentSession)
 }
 
 const CONNECT_WITHIN_MS = 3000

@@ -9,6 +9,8 @@ export interface Config extends CommonConfig {
    * nobody's are.
    */
   readonly store?: string
+  /** `WRIT_DIRECTORY`: path of the directory that says, by patterns of device ids, which region's control plane to ask. Absent: such devices are unknown. */
+  readonly directory?: string
   /** `WRIT_IN_FLIGHT_MAX`: messages of one queue, or requests of one kind, in hand at a time. Absent: 64. */
   readonly inFlightMax: number
 }
@@ -16,6 +18,7 @@ export interface Config extends CommonConfig {
 const Own = z.object({
   WRIT_WRAP_KEY: z.string().regex(/^(file|kms):./, 'must be file:<path> or kms:<key>'),
   WRIT_STORE: z.string().min(1).optional(),
+  WRIT_DIRECTORY: z.string().min(1).optional(),
   WRIT_IN_FLIGHT_MAX: z.coerce.number().int().min(1).max(1000).default(64),
 })
 
@@ -25,6 +28,7 @@ export function readConfig(env: Env): Config {
     ...readCommonConfig(env),
     wrapKey: own.WRIT_WRAP_KEY,
     ...(own.WRIT_STORE !== undefined && { store: own.WRIT_STORE }),
+    ...(own.WRIT_DIRECTORY !== undefined && { directory: own.WRIT_DIRECTORY }),
     inFlightMax: own.WRIT_IN_FLIGHT_MAX,
   })
 }

@@ -1,4 +1,4 @@
-import { type DeviceRecord, Fault, type Intent } from '@writ/contracts'
+import { belongsElsewhere, type DeviceRecord, Fault, type Intent } from '@writ/contracts'
 import { sha256 } from '@writ/keys'
 import type { FiledRecord } from './filed-record.ts'
 
@@ -8,7 +8,7 @@ export interface RoutedDevice extends FiledRecord<'device'> {
 
 /**
  * The rows of CONTRACT section 6 that compare an intent with records: user, devices, jurisdiction, ceilings. `targets` are the
- * intent's, or at a gateway those on it. Returns their devices in that order. Throws Fault `wrong_user`, `unknown_device`, `device_without_gateway`, `wrong_jurisdiction`, `scope_exceeded`.
+ * intent's, or at a gateway those on it; `regionOf` says where a device belongs that is not registered here, where that is known. Returns their devices in that order. Throws Fault `wrong_user`, `unknown_device`, `device_without_gateway`, `wrong_jurisdiction`, `scope_exceeded`.
  */
 export function checkCeilings(
   intent: Intent,
@@ -16,11 +16,12 @@ export function checkCeilings(
   targets: readonly string[],
   deviceOf: (deviceId: string) => FiledRecord<'device'> | undefined,
   region: string,
+  regionOf: (deviceId: string) => string | undefined = () => undefined,
 ): readonly RoutedDevice[] {
   if (!agent.record.users.includes(intent.on_behalf_of)) {
     throw new Fault('wrong_user', { message: 'The agent may not act for this user.' })
   }
-  const devices = targets.map((id) => routed(id, deviceOf(id), region))
+  const devices = targets.map((id) => routed(id, deviceOf(id), region, regionOf(id)))
   const within =
     agent.record.actions.includes(intent.action) &&
     devices.every(({ record }) => agent.record.groups.includes(record.group) && record.actions.includes(intent.action))
@@ -32,16 +33,18 @@ export function checkCeilings(
   return devices
 }
 
-function routed(id: string, device: FiledRecord<'device'> | undefined, region: string): RoutedDevice {
+function routed(
+  id: string,
+  device: FiledRecord<'device'> | undefined,
+  region: string,
+  listed: string | undefined,
+): RoutedDevice {
+  if (device === undefined && listed !== undefined && listed !== region) throw belongsElsewhere(listed)
   if (device === undefined) throw new Fault('unknown_device', { message: `No device ${id} is registered.` })
   if (device.record.gateway_id === undefined) {
     throw new Fault('device_without_gateway', { message: `No gateway reaches the device ${id}.` })
   }
-  if (device.record.jurisdiction !== region) {
-    throw new Fault('wrong_jurisdiction', {
-      message: `The device ${id} belongs to ${device.record.jurisdiction}; ask there.`,
-    })
-  }
+  if (device.record.jurisdiction !== region) throw belongsElsewhere(device.record.jurisdiction)
   return device as RoutedDevice
 }
 

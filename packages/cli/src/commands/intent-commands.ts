@@ -14,7 +14,8 @@ import {
 import { linesOf, submitIntent } from './submit-intent.ts'
 
 interface SubmitOptions {
-  readonly agent?: string
+  readonly agent?: string[]
+  readonly directory?: string
   readonly action: string
   readonly target: string[]
   readonly user: string
@@ -30,7 +31,12 @@ export function addIntentCommands(program: Command, act: Act): void {
   const submitted = intent
     .command('submit')
     .description('sign an intent as an agent and publish it')
-    .option('--agent <id>', 'the agent: its id, or the folder of its enrolment package (default: the context’s)')
+    .option(
+      '--agent <ids>',
+      'the agent: its id, or the folder of its enrolment package (default: the context’s). Several, of different regions: the one that decides is asked',
+      list,
+    )
+    .option('--directory <file>', 'with several: which region devices belong to, by patterns of their ids')
     .requiredOption('--action <action>', 'for example restart')
     .requiredOption('--target <devices>', 'devices, comma separated', list)
     .requiredOption('--user <user>', 'on whose behalf')
@@ -49,6 +55,10 @@ export function addIntentCommands(program: Command, act: Act): void {
       run: 'writ intent submit --agent maintenance --action config-change --target press-07 --user u-anna --purpose "Slower." --params speed.json',
       what: 'speed.json holds one JSON object',
     },
+    {
+      run: 'writ intent submit --agent agents/eu,agents/us --directory jurisdictions.json --action telemetry-read --target eu-press-07 --user u-anna --purpose "Have a look." --wait',
+      what: 'asks the control plane of the device’s jurisdiction',
+    },
   )
   addStatusCommand(intent, act)
   addIntentListCommand(intent, act)
@@ -58,10 +68,11 @@ export function addIntentCommands(program: Command, act: Act): void {
 
 async function submit(invocation: Invocation, options: SubmitOptions): Promise<void> {
   const { out, context, fail } = invocation
-  const { agent, target, user, wait, params, intentId, action, purpose } = options
+  const { agent = [undefined], directory, target, user, wait, params, intentId, action, purpose } = options
   const submitted = await submitIntent(
     {
-      enrolment: await agentPackage(context, agent),
+      enrolments: await Promise.all(agent.map((each) => agentPackage(context, each))),
+      ...(directory !== undefined && { directory }),
       action,
       targets: target,
       onBehalfOf: user,

@@ -2,13 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { type FinishedIntent, isFinal, type SubmittedIntent } from '@writ/agent-sdk'
 import { Fault, type JsonObject, type Outcome, type Status } from '@writ/contracts'
 import { parseIJson } from '@writ/keys'
-import { agentSession } from '../context.ts'
+import { agentSessions } from '../context.ts'
 import { waitsFor } from '../intents/waits-for.ts'
 import type { Output } from '../output.ts'
 
 export interface SubmitOptions {
-  /** Folder of the agent's enrolment package. */
-  readonly enrolment: string
+  /** Folders of the agent's enrolment packages, one a region. */
+  readonly enrolments: readonly string[]
+  /** A file that says which region devices belong to. */
+  readonly directory?: string
   readonly action: string
   readonly targets: readonly string[]
   readonly onBehalfOf: string
@@ -24,6 +26,8 @@ export interface SubmitOptions {
 export interface Submitted {
   readonly intent_id: string
   readonly intent_digest: string
+  /** Whose control plane took it; where there were several. */
+  readonly region?: string
   /** Final, unless waiting was interrupted; absent where nothing was heard, or waited for. */
   readonly status?: Status
   readonly outcomes?: readonly Outcome[]
@@ -31,9 +35,9 @@ export interface Submitted {
 
 /** Submits an intent and, with `wait`, follows it to its end. */
 export async function submitIntent(options: SubmitOptions, out: Output): Promise<Submitted> {
-  const { enrolment, params, intentId, wait, signal, action, targets, onBehalfOf, purpose } = options
-  await using agent = await agentSession(enrolment)
-  const intent = await agent.submit({
+  const { enrolments, directory, params, intentId, wait, signal, action, targets, onBehalfOf, purpose } = options
+  await using agents = await agentSessions(enrolments, directory)
+  const intent = await agents.submit({
     action,
     targets,
     onBehalfOf,
@@ -41,9 +45,10 @@ export async function submitIntent(options: SubmitOptions, out: Output): Promise
     ...(params !== undefined && { params: await readParams(params) }),
     ...(intentId !== undefined && { intentId }),
   })
-  const about = { intent_id: intent.id, intent_digest: intent.digest }
+  const { id, digest, region } = intent
+  const about = { intent_id: id, intent_digest: digest, ...(enrolments.length > 1 && { region }) }
   if (!wait) return about
-  return { ...about, ...(await follow(intent, agent.id, out, signal)) }
+  return { ...about, ...(await follow(intent, agents.agents.get(region)?.id ?? '', out, signal)) }
 }
 
 /** Without news for this long people are told on whom it waits. */

@@ -17,6 +17,7 @@ import {
   outcomeMessage,
   type PublicJwk,
   type Reason,
+  regionToAsk,
   reportMessage,
   type Token,
 } from '@writ/contracts'
@@ -55,9 +56,13 @@ export class Evidence {
     await Promise.all([this.#papers.record(event, [paper(intentMessage, intent, record)]), this.#judgedBy(record)])
   }
 
-  /** How an intent ended of which nothing began. `intent`: where its user is one of the agent's, else nobody's key seals it. */
+  /**
+   * How an intent ended of which nothing began. `intent`: where its user is one of the agent's, else nobody's key seals it. What another jurisdiction
+   * decides is not kept here, sealed or not: its digest says which one it was.
+   */
   async ended(record: LiveRecord, intent: string | undefined): Promise<void> {
     const { state, reasons } = record
+    const isForeign = reasons.some((reason) => regionToAsk(reason) !== undefined)
     const event = auditEvent('intent.refused', {
       ...this.#fields(record),
       reasons: codes(reasons),
@@ -68,7 +73,7 @@ export class Evidence {
       this.#papers.once(
         `end ${record.digest}`,
         event,
-        intent === undefined ? [] : [paper(intentMessage, intent, record)],
+        intent === undefined || isForeign ? [] : [paper(intentMessage, intent, record)],
       ),
     ])
   }

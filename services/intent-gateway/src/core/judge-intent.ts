@@ -13,6 +13,7 @@ export function judgeIntent(
   agent: FiledRecord<'agent'>,
   intent: Intent,
   signed: { readonly compact: string; readonly digest: string; readonly kid: string },
+  regionOf?: (deviceId: string) => string | undefined,
 ): readonly RoutedDevice[] {
   const known = intent.targets.flatMap((id) => trust.record('device', id) ?? [])
   const refusal = control.refusalOf({
@@ -25,7 +26,7 @@ export function judgeIntent(
     keys: [signed.kid],
   })
   if (refusal !== undefined) throw new Fault(refusal.code, refusal)
-  const devices = checkCeilings(intent, agent, intent.targets, (id) => trust.record('device', id), region)
+  const devices = checkCeilings(intent, agent, intent.targets, (id) => trust.record('device', id), region, regionOf)
   for (const gatewayId of gatewaysOf(devices.map(({ record }) => record))) {
     const here = devices.filter(({ record }) => record.gateway_id === gatewayId)
     const values = [agent.value, ...here.map(({ value }) => value), trust.valueOf('policy', 'active') ?? '']

@@ -30,6 +30,8 @@ export interface TakeIntentDeps {
   readonly takeCancel: TakeCancel
   /** Whether the bucket `intents` has room for new intents. */
   readonly hasRoom: () => boolean
+  /** Where a device belongs that is not registered here, by the operator's directory. */
+  readonly regionOf: (deviceId: string) => string | undefined
   readonly kick: (key: string) => void
   /** Hears of evidence that did not reach the log in time. */
   readonly reportLate: (error: unknown) => void
@@ -152,12 +154,15 @@ async function create(
 
 type Judged = { readonly steps: ReturnType<typeof stepsOf> } | { readonly reason: Reason }
 
-async function judge({ view }: TakeIntentDeps, { claims, jws }: Verified<typeof intentMessage>): Promise<Judged> {
+async function judge(
+  { view, regionOf }: TakeIntentDeps,
+  { claims, jws }: Verified<typeof intentMessage>,
+): Promise<Judged> {
   try {
     const devices = await caughtUp(view.catchUp, () => {
       const agent = view.authority.trust.record('agent', claims.iss)
       if (agent === undefined) throw new Fault('unknown_agent', { message: 'No such agent is registered.' })
-      return judgeIntent(view.authority, agent, claims, jws)
+      return judgeIntent(view.authority, agent, claims, jws, regionOf)
     })
     return { steps: stepsOf(claims, devices) }
   } catch (error) {
