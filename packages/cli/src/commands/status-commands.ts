@@ -58,6 +58,7 @@ function stateOf(state: string): Piece {
 
 function linesOf(found: PlaneStatus): readonly Line[] {
   const { ok, region, context, as, services, gateways, heads, backlog, store, problems, not_asked, nats } = found
+  const { legal_holds = [] } = found
   const well = not_asked.length === 0 ? 'all is well' : 'well, as far as was asked'
   return [
     ['plane ', styled('bold', region), '  ', ok ? styled('green', well) : styled('red', 'not well')],
@@ -82,6 +83,9 @@ function linesOf(found: PlaneStatus): readonly Line[] {
     ...headLines(heads),
     ...backlogLines(backlog),
     ...storeLines(store),
+    ...(legal_holds.length === 0
+      ? []
+      : [field('hold', `${legal_holds.join(', ')} under legal hold: writ audit holds`)]),
     ...(not_asked.length === 0 ? [] : ['', ...not_asked.map((what): Line => [styled('yellow', '? '), what])]),
     ...(ok ? [] : ['', ...problems.map((problem): Line => [styled('red', '! '), problem])]),
   ]

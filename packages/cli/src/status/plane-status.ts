@@ -4,6 +4,7 @@ import { type Context, connectSession } from '../context.ts'
 import { IDENTITY_KINDS, type Identified } from '../identities/kinds.ts'
 import { type Backlog, backlogOf } from './backlog.ts'
 import { type GatewayStatus, hearGateways } from './hear-gateways.ts'
+import { legalHolds } from './legal-holds.ts'
 import { type ServiceHealth, serviceHealth } from './service-health.ts'
 import { type StoreState, storeStateOf } from './store-state.ts'
 
@@ -21,6 +22,8 @@ export interface PlaneStatus {
   readonly backlog: Backlog
   /** What audit-sink found its store to be when it started; absent where none has said. */
   readonly store?: StoreState
+  /** Epochs of the log under legal hold; absent where the context does not know the store, or it did not answer. */
+  readonly legal_holds?: readonly string[]
   /** What is not well, a sentence each. */
   readonly problems: readonly string[]
   /** What nobody was asked about, a sentence each: of that `ok` says nothing. */
@@ -40,9 +43,10 @@ const UNSEALED_MAX_S = 30
 /** How everything is. `hearMs`: how long gateways are listened for. Never throws for what does not answer: that is what it says. */
 export async function planeStatus(context: Context, hearMs: number): Promise<PlaneStatus> {
   const { kind, id, region, nats_url } = await readEnrolment(context.enrolment)
-  const [services, bus] = await Promise.all([
+  const [services, bus, holds] = await Promise.all([
     Promise.all(Object.entries(context.services).map(([name, url]) => serviceHealth(name, url))),
     askBus(context, kind === 'operator', hearMs),
+    legalHolds(context, region),
   ])
   const backlog = backlogOf(services, Date.now())
   const store = storeStateOf(services)
@@ -60,9 +64,13 @@ export async function planeStatus(context: Context, hearMs: number): Promise<Pla
     ...(bus.heads !== undefined && { heads: bus.heads }),
     backlog,
     ...(store !== undefined && { store }),
+    ...(holds !== undefined && 'epochs' in holds && { legal_holds: holds.epochs }),
   }
   const problems = problemsOf(status)
-  const notAsked = notAskedOf(services, { isOperator: kind === 'operator', hears: hearMs > 0 })
+  const notAsked = [
+    ...notAskedOf(services, { isOperator: kind === 'operator', hears: hearMs > 0 }),
+    ...(holds !== undefined && 'notAsked' in holds ? [holds.notAsked] : []),
+  ]
   return { ok: problems.length === 0, ...status, problems, not_asked: notAsked }
 }
 
