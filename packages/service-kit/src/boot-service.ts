@@ -15,6 +15,7 @@ import { positionFile } from './control-position.ts'
 import { type Identity, openAnchor, readIdentity } from './enrolment.ts'
 import { Health } from './health.ts'
 import { startHealthServer } from './health-server.ts'
+import { keyResidency } from './key-residency.ts'
 import { measureKms } from './kms-metrics.ts'
 import { createLogger, type Logger } from './logger.ts'
 import { createMetrics } from './metrics.ts'
@@ -68,6 +69,7 @@ export interface EarlyContext {
   readonly health: Health
   /** Aborts when the process is to stop. */
   readonly signal: AbortSignal
+  /** Also of keys that the jurisdiction does not take: whoever asks judges them. */
   readonly openKey: OpenKey
   /** Does a step again and again while it is `unavailable`; `what` is what readiness says meanwhile. */
   wait<T>(what: string, step: () => Promise<T>): Promise<T>
@@ -105,17 +107,17 @@ export async function bootService(
   teardown.use(await lockDirectory(config.stateDir))
   const boot = `${Date.now().toString(36)}-${randomBytes(6).toString('hex')}`
   const waiting = { signal, log, health }
-  const openKey = keyOpener(waiting, { observer: measureKms(metrics) })
+  const accept = await keyResidency(config, region, log)
+  const observer = measureKms(metrics)
   const started = await before?.({
+    ...waiting,
     region,
-    log,
     metrics,
-    health,
-    signal,
-    openKey,
+    openKey: keyOpener(waiting, { observer }),
     wait: (what, step) => persist(waiting, what, step),
   })
   const start: Start = { role, config, identity, boot, waiting, ...(started !== undefined && { started }) }
+  const openKey = keyOpener(waiting, { observer, accept })
   const anchor = await openKey('the anchor key', config.anchorKey, (kms) =>
     openAnchor(identity.enrolment, config.anchorKey, kms),
   )

@@ -36,6 +36,11 @@ export interface CommonConfig {
   readonly natsMonitor?: string
   /** `WRIT_REPLICAS`: how many replicas each stream has at least. Absent: 1. */
   readonly replicas: number
+  /**
+   * `WRIT_RESIDENCY`: path of the table of what each jurisdiction demands of buckets and keys (docs/residency.md). Absent: no jurisdiction is known, so no bucket is
+   * taken, and in production no key in a KMS.
+   */
+  readonly residency?: string
   /** `WRIT_STOP_TIMEOUT_S`: how long a stop may take to finish work in hand. Absent: 20. */
   readonly stopTimeoutMs: number
   /** `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of OpenTelemetry. Absent: no traces leave. */
@@ -56,6 +61,7 @@ const Common = z
     WRIT_MODE: z.enum(['production', 'development']).default('production'),
     WRIT_NATS_MONITOR: z.url({ protocol: /^https?$/ }).optional(),
     WRIT_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
+    WRIT_RESIDENCY: z.string().optional(),
     WRIT_STOP_TIMEOUT_S: z.coerce.number().min(1).max(3600).default(20),
   })
   .refine(({ WRIT_MODE, WRIT_NATS_MONITOR }) => WRIT_MODE === 'development' || WRIT_NATS_MONITOR !== undefined, {
@@ -76,6 +82,7 @@ export function readCommonConfig(env: Env): CommonConfig {
     mode: parsed.WRIT_MODE,
     ...(parsed.WRIT_NATS_MONITOR !== undefined && { natsMonitor: parsed.WRIT_NATS_MONITOR }),
     replicas: parsed.WRIT_REPLICAS,
+    ...(parsed.WRIT_RESIDENCY !== undefined && { residency: parsed.WRIT_RESIDENCY }),
     stopTimeoutMs: parsed.WRIT_STOP_TIMEOUT_S * 1000,
     ...(tracing !== undefined && { tracing }),
   }

@@ -21,8 +21,6 @@ export interface Config extends CommonConfig {
   readonly retentionRegime: RetentionRegime
   /** `WRIT_RETENTION_DAYS`: how long evidence is kept. Absent: what the regime usually asks for, 190 for `eu-ai-act`; `custom` must name it. */
   readonly retentionDays: number
-  /** `WRIT_RESIDENCY`: path of the table of what each jurisdiction demands of bucket and keys. Absent: no jurisdiction is known, so no bucket is taken. */
-  readonly residency?: string
   /**
    * `WRIT_STORE_UNPROVEN`: a word why a store is used that is not proven. In development it covers every failed check, in production nothing but that
    * the store is a directory. It goes into the log. Absent: only a proven store is used, in development a directory too.
@@ -43,7 +41,6 @@ const Own = z.object({
   WRIT_SEAL_MS: z.coerce.number().int().min(10).max(60_000).default(1000),
   WRIT_RETENTION_REGIME: z.enum(RETENTION_REGIMES).default('eu-ai-act'),
   WRIT_RETENTION_DAYS: z.coerce.number().int().min(1).max(36_525).optional(),
-  WRIT_RESIDENCY: z.string().optional(),
   WRIT_STORE_UNPROVEN: Id.optional(),
 })
 
@@ -58,7 +55,6 @@ export function readConfig(env: Env): Config {
     sealMs: own.WRIT_SEAL_MS,
     retentionRegime: own.WRIT_RETENTION_REGIME,
     retentionDays: retentionDaysOf(own.WRIT_RETENTION_REGIME, own.WRIT_RETENTION_DAYS),
-    ...(own.WRIT_RESIDENCY !== undefined && { residency: own.WRIT_RESIDENCY }),
     ...(own.WRIT_STORE_UNPROVEN !== undefined && { storeUnproven: own.WRIT_STORE_UNPROVEN }),
   })
 }

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { JsonObject, StoreStatement } from '@writ/contracts'
-import { openSigner } from '@writ/keys'
+import { openSigner, readResidency } from '@writ/keys'
 import type { EarlyContext } from '@writ/service-kit'
 import {
   type CheckResult,
@@ -11,7 +11,6 @@ import {
   openS3Client,
   parseS3Url,
   problemOf,
-  readResidency,
   statementOf,
   testStore,
 } from '@writ/worm-store'

@@ -1,6 +1,6 @@
 import { readEnrolment } from '@writ/agent-sdk'
 import { Fault } from '@writ/contracts'
-import { openSigner } from '@writ/keys'
+import { openSigner, readResidency } from '@writ/keys'
 import {
   type CheckResult,
   directoryResults,
@@ -8,7 +8,6 @@ import {
   openS3Client,
   parseS3Url,
   passes,
-  readResidency,
   testStore,
 } from '@writ/worm-store'
 import type { Command } from 'commander'

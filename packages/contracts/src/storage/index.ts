@@ -1,2 +1,2 @@
-export { ResidencyDemand, ResidencyTable, SIGNING_KEY_SPECS } from './residency.ts'
+export { type KeyPlace, misplacedKey, ResidencyDemand, ResidencyTable, SIGNING_KEY_SPECS } from './residency.ts'
 export { STORE_CHECKS, type StoreCheck, StoreStatement, storeStatementOf } from './store-checks.ts'

@@ -15,7 +15,11 @@ export const ResidencyDemand = z
     partition: Name,
     bucket_regions: Names,
     /** Origins (`https://host[:port]`) of S3 servers other than the SDK's own endpoint of the region. Absent: none. */
-    endpoints: z.array(z.url({ protocol: /^https?$/ })).min(1).max(20).exactOptional(),
+    endpoints: z
+      .array(z.url({ protocol: /^https?$/ }))
+      .min(1)
+      .max(20)
+      .exactOptional(),
     retention_days_min: Days,
     retention_days_max: Days,
     /** Absent: the keys that sign the log may be files. */
@@ -26,6 +30,22 @@ export const ResidencyDemand = z
     message: 'is below the minimum',
   })
 export type ResidencyDemand = z.output<typeof ResidencyDemand>
+
+/** Where a key in a KMS is. */
+export interface KeyPlace {
+  readonly region: string
+  readonly partition: string
+  /** Copies of it may live in other regions. */
+  readonly multiRegion: boolean
+}
+
+/** Why a key may not serve a jurisdiction, as the end of a sentence about it; undefined: it may. */
+export function misplacedKey(key: KeyPlace, { partition, keys }: ResidencyDemand): string | undefined {
+  if (keys === undefined) return undefined
+  if (key.partition !== partition) return `it is in the partition ${key.partition}, not in ${partition}`
+  if (!keys.regions.includes(key.region)) return `it is in ${key.region}, not in ${keys.regions.join(' or ')}`
+  return key.multiRegion ? 'it may be copied to other regions' : undefined
+}
 
 /** The operator's file of what each jurisdiction demands. A jurisdiction is the region of a plane. */
 export const ResidencyTable = z.strictObject({ version: z.literal(1), jurisdictions: z.record(Id, ResidencyDemand) })

@@ -2,7 +2,12 @@ import { describe, expect, test } from 'vitest'
 import { ResidencyTable } from './residency.ts'
 import { storeStatementOf } from './store-checks.ts'
 
-const demand = { partition: 'aws-eusc', bucket_regions: ['eusc-de-east-1'], retention_days_min: 190, retention_days_max: 400 }
+const demand = {
+  partition: 'aws-eusc',
+  bucket_regions: ['eusc-de-east-1'],
+  retention_days_min: 190,
+  retention_days_max: 400,
+}
 const table = (changes: object) => ({ version: 1, jurisdictions: { 'eusc-de-east-1': { ...demand, ...changes } } })
 
 describe('a residency table', () => {

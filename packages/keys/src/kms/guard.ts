@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Fault } from '@writ/contracts'
 import { CircuitBreaker, type CircuitState } from './circuit-breaker.ts'
 import { failureOf, type KmsFailure } from './kms-failure.ts'
+import type { KmsKey } from './kms-key.ts'
 import { RetryBudget } from './retry-budget.ts'
 
 export type KmsOperation = 'describe' | 'public_key' | 'sign' | 'encrypt' | 'decrypt'
@@ -46,6 +47,8 @@ export const KMS_LIMITS: KmsLimits = {
 }
 
 export interface KmsOptions {
+  /** Asked about every key that is opened, before it is used. What it throws refuses the key. */
+  readonly accept?: (key: KmsKey) => void
   readonly observer?: KmsObserver
   readonly limits?: Partial<KmsLimits>
   /** Milliseconds of a clock that never goes back. Absent: the process's own. */

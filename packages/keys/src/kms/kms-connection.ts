@@ -67,6 +67,7 @@ export class KmsConnection {
     if (found.KeyState !== 'Enabled')
       throw new Fault('unavailable', { message: `KMS key ${label}: it is not enabled (${found.KeyState}).` })
     const key: KmsKey = { ...parts, spec, usage, multiRegion: found.MultiRegion ?? false }
+    options.accept?.(key)
     return new KmsConnection(key, label, client, guard)
   }
 

@@ -1,4 +1,3 @@
 export { type CheckResult, type CheckState, directoryResults, passes, problemOf, statementOf } from './check-result.ts'
 export { type KeyDescription, keyFact } from './key-facts.ts'
-export { type Residency, readResidency } from './read-residency.ts'
 export { jurisdictionFacts, type StoreTestOptions, testStore } from './test-store.ts'
