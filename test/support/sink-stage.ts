@@ -91,12 +91,22 @@ export interface SourceMessage {
   readonly body: string
 }
 
+export interface StageOptions {
+  /** `WRIT_STORE` of the sinks: a directory beside the server's unless told otherwise. */
+  readonly store?: string
+  /** Opens the same store for the test, where it is not one that this process's own environment finds. */
+  readonly open?: () => Promise<WormStore>
+  /** Of every sink. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
 /** A real server with the real accounts, audit-sinks as their own processes, and sources that the test plays. */
 export class SinkStage implements AsyncDisposable {
   readonly nats: TestNats
   /** `WRIT_STORE` of the sinks. */
   readonly store: string
   readonly #env: Readonly<Record<string, string>>
+  readonly #open: () => Promise<WormStore>
   readonly #issuer: Bus
   readonly #gateway: Bus
   readonly #sinks: SinkProcess[] = []
@@ -105,18 +115,16 @@ export class SinkStage implements AsyncDisposable {
   readonly #key: Signer = ephemeralSigner()
   #boots = 0
 
-  private constructor(nats: TestNats, issuer: Bus, gateway: Bus, store: string, env: Readonly<Record<string, string>>) {
+  private constructor(nats: TestNats, issuer: Bus, gateway: Bus, { store, env = {}, open }: StageOptions) {
     this.nats = nats
     this.#issuer = issuer
     this.#gateway = gateway
-    this.store = store
+    this.store = store ?? `file:${join(nats.dir, 'store')}`
     this.#env = env
+    this.#open = open ?? (() => openStore(this.store))
   }
 
-  /** `store`: a directory beside the server's unless told otherwise. `env`: of every sink. */
-  static async start(
-    options: { readonly store?: string; readonly env?: Readonly<Record<string, string>> } = {},
-  ): Promise<SinkStage> {
+  static async start(options: StageOptions = {}): Promise<SinkStage> {
     const nats = await startNats({ region: REGION })
     const connect = async (kind: IdentityKind, id: string): Promise<Bus> => {
       const { creds } = await createCredentials(nats.plane, kind, id)
@@ -133,8 +141,7 @@ export class SinkStage implements AsyncDisposable {
     const genesis = { ...about, prev: 0, command: 'genesis' as const, stream: 's1' }
     await operator.store(at.control('root'), await signMessage(root, controlMessage, genesis), { stream: 'CONTROL' })
     await operator[Symbol.asyncDispose]()
-    const store = options.store ?? `file:${join(nats.dir, 'store')}`
-    const stage = new SinkStage(nats, issuer, gateway, store, options.env ?? {})
+    const stage = new SinkStage(nats, issuer, gateway, options)
     await issuer.subscribe(at.sealed, ({ data }) => void stage.#believe(data).catch(() => {}))
     return stage
   }
@@ -243,13 +250,17 @@ export class SinkStage implements AsyncDisposable {
     for (const { source, subject, body } of messages) {
       const edge = source.startsWith('gateway/')
       const [bus, stream] = edge ? [this.#gateway, 'AUDIT_EDGE' as const] : [this.#issuer, 'AUDIT' as const]
-      for (;;) {
-        try {
-          await bus.store(subject, body, { stream })
-          break
-        } catch {
-          await sleep(50)
-        }
+      await this.#stored(bus, subject, body, stream)
+    }
+  }
+
+  async #stored(bus: Bus, subject: string, body: string, stream: StreamName): Promise<void> {
+    for (;;) {
+      try {
+        await bus.store(subject, body, { stream })
+        return
+      } catch {
+        await sleep(50)
       }
     }
   }
@@ -321,7 +332,7 @@ export class SinkStage implements AsyncDisposable {
       instance: 'i1',
       boot: `b${this.#boots}`,
     })
-    await this.#issuer.store(at.registry('key', key.kid), endorsement, { stream: 'SIGNERS' })
+    await this.#stored(this.#issuer, at.registry('key', key.kid), endorsement, 'SIGNERS')
   }
 
   async #believe(data: Uint8Array): Promise<void> {
@@ -385,7 +396,7 @@ export class SinkStage implements AsyncDisposable {
   }
 
   async #readLog(): Promise<{ readonly log: StoredLog; readonly store: WormStore; readonly verifier: NoteVerifier }> {
-    const store = await openStore(this.store)
+    const store = await this.#open()
     const origins: string[] = []
     for await (const name of store.list(`${DOMAIN}/${REGION}/`))
       if (!name.endsWith('.meta/')) origins.push(originOf({ domain: DOMAIN, region: REGION }, name.slice(0, -1)))
