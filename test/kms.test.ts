@@ -9,6 +9,7 @@ import {
 import { openWrappingKey, type SubjectKeyStore, SubjectKeys, unwrapSubjectKeys } from '@writ/audit'
 import {
   type CircuitState,
+  type KmsKey,
   type KmsOptions,
   type KmsResult,
   openKmsWrapper,
@@ -183,6 +184,17 @@ describe.skipIf(moto.missing !== undefined)(titled('keys in KMS', moto), () => {
         return { KeyMetadata: { ...metadata, Arn: elsewhere } }
       })
       await expect(openSigner('kms:alias/anchor')).rejects.toMatchObject(malformed('us-east-1'))
+    })
+
+    test('where whoever opens them says no', async () => {
+      const asked: string[] = []
+      const accept = ({ region, partition, multiRegion }: KmsKey): void => {
+        asked.push(`${partition} ${region} ${multiRegion}`)
+        throw new Error('not here')
+      }
+      for (const open of [openSigner('kms:alias/anchor', { accept }), openKmsWrapper('kms:alias/wrap', { accept })])
+        await expect(open).rejects.toThrow('not here')
+      expect(asked).toEqual(['aws-eusc eusc-de-east-1 false', 'aws-eusc eusc-de-east-1 false'])
     })
 
     test('without a region', async () => {
