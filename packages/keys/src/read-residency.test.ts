@@ -1,6 +1,7 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { ResidencyTable } from '@writ/contracts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readResidency } from './read-residency.ts'
 
@@ -39,4 +40,10 @@ describe('the residency table', () => {
   test('that is not there is refused', async () => {
     await expect(readResidency(join(dir, 'none.json'))).rejects.toMatchObject({ code: 'malformed' })
   })
+})
+
+test('the table that the documentation shows can be read', async () => {
+  const text = await readFile(new URL('../../../docs/residency.md', import.meta.url), 'utf8')
+  const [, json = ''] = /```json\n([\s\S]*?)```/.exec(text) ?? []
+  expect(ResidencyTable.safeParse(JSON.parse(json)).error).toBeUndefined()
 })
