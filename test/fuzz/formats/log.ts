@@ -47,6 +47,13 @@ const ORIGIN = `audit.example/${REGION}/2026h2`
 const signer = noteSignerOf(signerOf(keyOf('log')))
 const stranger = noteSignerOf(signerOf(keyOf('other log')))
 const pinned: NoteVerifier = signer.verifier(ORIGIN)
+const timed = noteSignerOf(signerOf(keyOf('log')), {
+  signer: signerOf(keyOf('clock')),
+  nowSeconds: () => 1_800_000_000,
+})
+// Rekor's, as it is published: an ECDSA key.
+const REKOR =
+  'rekor.sigstore.dev+c0d23d6a+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGvXwBcK5AW5i0hrZLOC96l+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc='
 const ENTRIES = ['first', 'second', 'third', 'fourth', 'fifth'].map(bytes)
 const LEAVES = ENTRIES.map(leafHash)
 const hashOf: RangeHash = async ({ start, end }) => merkleRoot(LEAVES.slice(start, end))
@@ -87,14 +94,16 @@ export async function checkpoint(): Promise<Format> {
   const both = formatNote(formatCheckpoint({ origin: ORIGIN, size: 5, root: rootOf(5), extensions: [] }), [])
   const theirs = (await note(5, stranger)).split('\n\n')[1] ?? ''
   const ours = (await note(5)).split('\n\n')[1] ?? ''
+  const text = formatCheckpoint({ origin: ORIGIN, size: 5, root: rootOf(5), extensions: [] })
+  const known = timed.verifiers(ORIGIN)
   return format<Checkpoint>({
     name: 'checkpoint',
-    samples: [await note(3), await note(5), `${both}${theirs}${ours}`].map(bytes),
+    samples: [await note(3), await note(5), `${both}${theirs}${ours}`, await timed.note(ORIGIN, text)].map(bytes),
     garbage: lines,
     genuine: true,
     read: (input) => {
-      const opened = openCheckpoint(textOf(input), [pinned])
-      const again = openLogCheckpoint(textOf(input), [pinned])
+      const opened = openCheckpoint(textOf(input), known)
+      const again = openLogCheckpoint(textOf(input), known)
       return again.size === opened.size ? opened : REFUSED
     },
   })
@@ -103,7 +112,9 @@ export async function checkpoint(): Promise<Format> {
 export const vkey = (): Format =>
   format<NoteVerifier>({
     name: 'vkey',
-    samples: [formatVkey(pinned), formatVkey(stranger.verifier('other.example/r/2026h1'))].map(bytes),
+    samples: [...[...timed.verifiers(ORIGIN), stranger.verifier('other.example/r/2026h1')].map(formatVkey), REKOR].map(
+      bytes,
+    ),
     garbage: fc
       .tuple(
         fc.string({ maxLength: 6 }),
