@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { JsonObject, StoreStatement } from '@writ/contracts'
 import { openSigner, readResidency } from '@writ/keys'
 import type { EarlyContext } from '@writ/service-kit'
@@ -26,7 +27,10 @@ export async function proveStore(config: Config, early: EarlyContext): Promise<J
   const { health, log, metrics, region, signal, wait } = early
   const measure = measureStore(metrics)
   const keys = await describeKeys(config, early)
-  const { kind, results, residency_sha256 } = await wait('testing the store', () => lookAtStore(config, region, keys))
+  const { kind, results, residency_sha256 } = await wait(
+    'testing the store',
+    lessAndLess(signal, () => lookAtStore(config, region, keys)),
+  )
   const statement = statementOf(kind, results, {
     ...(residency_sha256 !== undefined && { residency_sha256 }),
     ...(config.storeUnproven !== undefined && { unproven: config.storeUnproven }),
@@ -47,6 +51,18 @@ export async function proveStore(config: Config, early: EarlyContext): Promise<J
 }
 
 const unprovenOf = ({ storeUnproven }: Config) => (storeUnproven === undefined ? {} : { unproven: storeUnproven })
+
+const PAUSE_MAX_MS = 30_000
+
+/** A test that gets no answer at its end has left its probes: the next one comes later and later. */
+function lessAndLess<T>(signal: AbortSignal, look: () => Promise<T>): () => Promise<T> {
+  let pauseMs = 0
+  return async () => {
+    await sleep(pauseMs, undefined, { signal })
+    pauseMs = Math.min(PAUSE_MAX_MS, Math.max(500, pauseMs * 2))
+    return await look()
+  }
+}
 
 type Keys = readonly (readonly [check: 'log_key' | 'cosign_key', described: KeyDescription | undefined])[]
 
