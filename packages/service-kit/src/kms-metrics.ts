@@ -13,6 +13,8 @@ export function measureKms(registry: Registry): KmsObserver {
     labelNames: ['operation', 'result'],
     registers,
   })
+  for (const operation of ['sign', 'encrypt', 'decrypt'] as const)
+    for (const result of ['failed', 'refused', 'wrong', 'not_tried'] as const) attempts.inc({ operation, result }, 0)
   const seconds = new Histogram({
     name: 'writ_kms_attempt_duration_seconds',
     help: 'How long KMS took to answer, or nobody waited any more.',
