@@ -208,27 +208,25 @@ describe('a server that answers wrongly', () => {
 
   const versions =
     '<ListVersionsResult><Version><Key>log/a</Key><VersionId>v1</VersionId></Version></ListVersionsResult>'
-  test.each([
-    ['other bytes', 'b', {}, /other bytes than were written/],
+  const locked = (mode: string, days: number): Readonly<Record<string, string>> => ({
+    'x-amz-object-lock-mode': mode,
+    'x-amz-object-lock-retain-until-date': inDays(days).toISOString(),
+  })
+  test.each<[string, string, Readonly<Record<string, string>>, RegExp]>([
+    ['other bytes', 'b', locked('COMPLIANCE', 40), /other bytes than were written/],
     ['no retention', 'a', {}, /not under COMPLIANCE retention/],
-    ['GOVERNANCE', 'a', { 'x-amz-object-lock-mode': 'GOVERNANCE' }, /not under COMPLIANCE retention/],
-    ['a shorter retention', 'a', { until: inDays(30) }, /not under COMPLIANCE retention/],
-  ])('a write that is read back with %s does not count', async (_, body, how: { until?: Date }, sentence) => {
+    ['GOVERNANCE', 'a', locked('GOVERNANCE', 40), /not under COMPLIANCE retention/],
+    ['a shorter retention', 'a', locked('COMPLIANCE', 30), /not under COMPLIANCE retention/],
+  ])('a write that is read back with %s does not count', async (_, body, headers, sentence) => {
     const wrong = await store((request, answer) => {
-      const { until = inDays(40), ...headers } = how
       if (request.method === 'PUT') return answer.writeHead(200, { 'x-amz-version-id': 'v1', etag: '"1"' }).end()
       if (request.url?.includes('versions')) return answer.writeHead(200).end(versions)
-      return answer
-        .writeHead(200, {
-          'x-amz-version-id': 'v1',
-          ...(sentence.source.includes('no ') || body === 'b' || 'until' in how
-            ? { 'x-amz-object-lock-mode': 'COMPLIANCE' }
-            : {}),
-          'x-amz-object-lock-retain-until-date': until.toISOString(),
-          ...headers,
-        })
-        .end(body)
+      if (/\?(retention|legal-hold)/.test(request.url ?? ''))
+        return answer.writeHead(404).end('<Error><Code>NoSuchObjectLockConfiguration</Code></Error>')
+      return answer.writeHead(200, { 'x-amz-version-id': 'v1', ...headers }).end(body)
     })
     await expect(wrong.put('a', bytes('a'), inDays(31))).rejects.toEqual(unavailable(sentence))
+    if (sentence.source.includes('COMPLIANCE'))
+      await expect(wrong.replace('a', bytes('a'), '"0"', inDays(31))).rejects.toEqual(unavailable(sentence))
   })
 })
