@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { describeStore } from '../packages/worm-store/src/testing/store-conformance.ts'
 import { had, titled } from './support/needs.ts'
 import { type S3Kind, startS3, type TestS3 } from './support/s3.ts'
+import { type S3FaultProxy, startS3FaultProxy } from './support/s3-fault-proxy.ts'
 
 // The S3 adapter on real servers: the suite that every store passes, and what somebody else who may write to the bucket can do to it.
 
@@ -118,6 +119,51 @@ for (const kind of KINDS) {
         const store = await open(at)
         await store.put('log/a', bytes('a'), inDays(31))
         expect(await all(store.list('log/'))).toEqual(['a'])
+      })
+    })
+
+    describe('a write whose answer is lost', () => {
+      let proxy: S3FaultProxy
+      beforeAll(async () => {
+        proxy = await startS3FaultProxy(s3.endpoint)
+      })
+      afterAll(() => proxy?.[Symbol.asyncDispose]())
+      const behind = (at: string): Promise<S3Store> =>
+        S3Store.open({ bucket: BUCKET, prefix: at }, { client: s3.client(proxy.url) })
+      const lostOnce = (): void => proxy.spoil((n) => (n === 1 ? 'done, answer lost' : 'none'))
+
+      test('put: tried again, it is stored, once', async () => {
+        const at = prefix()
+        const store = await behind(at)
+        lostOnce()
+        expect(await store.put('log/a', bytes('a'), inDays(31))).toBe('stored')
+        expect(proxy.spoilt()).toEqual({ 'done, answer lost': 1 })
+        expect(await all((await open(at)).versions('log/a'))).toHaveLength(1)
+      })
+
+      test('replace: the writer knows its own version, and nobody else takes it for theirs', async () => {
+        const at = prefix()
+        const [store, other] = [await behind(at), await open(at)]
+        proxy.spoil('none')
+        await store.replace('log/checkpoint', bytes('1'), undefined, inDays(31))
+        const etag = (await store.current('log/checkpoint'))?.etag
+        lostOnce()
+        expect(await store.replace('log/checkpoint', bytes('2'), etag, inDays(31))).toBe('replaced')
+        expect(await other.replace('log/checkpoint', bytes('2 too'), etag, inDays(31))).toBe('conflict')
+        expect(await other.replace('log/checkpoint', bytes('2'), etag, inDays(31))).toBe('conflict')
+        expect((await all(store.versions('log/checkpoint'))).map(text)).toEqual(['1', '2'])
+      })
+
+      test('and every other one: unavailable, and the same put again settles it', async () => {
+        const at = prefix()
+        const store = await behind(at)
+        proxy.spoil('done, answer lost')
+        await expect(store.put('log/a', bytes('a'), inDays(31))).rejects.toEqual(
+          unavailable(/PutObject of .*: no answer/),
+        )
+        proxy.spoil('none')
+        expect(await store.put('log/a', bytes('other'), inDays(31))).toBe('conflict')
+        expect(await store.put('log/a', bytes('a'), inDays(31))).toBe('stored')
       })
     })
 
