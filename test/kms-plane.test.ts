@@ -1,11 +1,12 @@
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openLogCheckpoint, parseVkey } from '@writ/audit'
 import type { ServiceRole } from '@writ/contracts'
 import { openSigner } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
-import { startKms, type TestKms } from './support/kms.ts'
-import { type LocalStack, startLocalStack } from './support/local-stack.ts'
+import { KMS_REGION, startKms, type TestKms } from './support/kms.ts'
+import { type LocalStack, REGION, startLocalStack } from './support/local-stack.ts'
 import { had, titled } from './support/needs.ts'
 import { until } from './support/outsider.ts'
 import { Lab } from './support/promises-lab.ts'
@@ -17,6 +18,7 @@ describe.skipIf(moto.missing !== undefined)(titled('a plane whose keys are in KM
   let kms: TestKms
   let local: LocalStack
   let lab: Lab
+  let dir: string
   beforeAll(async () => {
     kms = await startKms()
     for (const [name, value] of Object.entries(kms.env)) vi.stubEnv(name, value)
@@ -26,7 +28,18 @@ describe.skipIf(moto.missing !== undefined)(titled('a plane whose keys are in KM
     for (const role of ROLES) await kms.createKey('ECC_NIST_P256', `alias/${role}`)
     const anchors = Object.fromEntries(ROLES.map((role) => [role, `kms:alias/${role}`]))
     const keys = { log: 'kms:alias/log', cosign: 'kms:alias/time', wrap: 'kms:alias/wrap', anchors }
-    local = await startLocalStack('kms', kms.env, keys)
+    // In production a KMS key is taken where the jurisdiction has its keys.
+    dir = await mkdtemp(join(tmpdir(), 'writ-kms-plane-'))
+    const demand = {
+      partition: 'aws-eusc',
+      bucket_regions: [KMS_REGION],
+      retention_days_min: 190,
+      retention_days_max: 190,
+      keys: { regions: [KMS_REGION], specs: ['ECC_NIST_EDWARDS25519'] },
+    }
+    const WRIT_RESIDENCY = join(dir, 'residency.json')
+    await writeFile(WRIT_RESIDENCY, JSON.stringify({ version: 1, jurisdictions: { [REGION]: demand } }))
+    local = await startLocalStack('kms', { ...kms.env, WRIT_RESIDENCY }, keys)
     lab = await Lab.open(local)
     await lab.gateway('gw-kms')
     await lab.device('pump', 'gw-kms')
@@ -36,6 +49,7 @@ describe.skipIf(moto.missing !== undefined)(titled('a plane whose keys are in KM
     await lab?.[Symbol.asyncDispose]()
     await local?.[Symbol.asyncDispose]()
     await kms?.[Symbol.asyncDispose]()
+    await rm(dir, { recursive: true, force: true })
     vi.unstubAllEnvs()
   })
 
