@@ -50,7 +50,7 @@ export interface ServiceContext {
   readonly signer: Signer
   readonly authority: Authority
   readonly follower: AuthorityFollower
-  /** `source.started` is durable. */
+  /** `source.started` is durable, unless the service begins unrecorded. */
   readonly audit: AuditSource
   /** For messages that nobody known signed. */
   readonly refused: RefusedMessages
@@ -78,6 +78,8 @@ export interface EarlyContext {
 export interface BootOptions {
   /** Runs when the process is alive and nothing else has begun. What it returns goes into the `detail` of `source.started`. */
   readonly before?: (early: EarlyContext) => Promise<JsonObject>
+  /** The service begins before `source.started` is durable: audit-sink, which makes the room that this waits for in a full stream. */
+  readonly beginsUnrecorded?: boolean
 }
 
 /**
@@ -91,7 +93,7 @@ export async function bootService(
   config: CommonConfig,
   teardown: Teardown,
   signal: AbortSignal,
-  { before }: BootOptions = {},
+  { before, beginsUnrecorded = false }: BootOptions = {},
 ): Promise<ServiceContext> {
   const identity = await readIdentity(role, config.enrolmentFile)
   const { id: instance, region } = identity.enrolment
@@ -126,6 +128,7 @@ export async function bootService(
   const follower = await followAuthority(start, bus, teardown)
   const key = await endorsedKey(start, anchor, bus, follower, teardown)
   const audit = await openAudit(start, bus, follower, key, teardown)
+  if (!beginsUnrecorded) await Promise.race([audit.started, aborted(signal)])
   const refused = teardown.use(new RefusedMessages({ record: (events) => audit.recordLater(events), metrics }))
   await listenToSeals(start, bus, audit, refused)
   measureBus(metrics, bus)
@@ -257,7 +260,7 @@ async function openAudit(
   key: SigningKey,
   teardown: Teardown,
 ): Promise<AuditSource> {
-  const { log, health, signal } = waiting
+  const { log, health } = waiting
   const { region, id: instance, trust } = identity.enrolment
   const logKeys = trust.log_vkeys.map((vkey) => parseVkey(vkey))
   health.starting('recording the start')
@@ -284,8 +287,17 @@ async function openAudit(
       report: (problem, err) => log.warn({ err }, problem),
     }),
   )
-  health.check('audit', () => (audit.stats.away ? 'The last audit message could not be published.' : undefined))
-  await Promise.race([audit.started, aborted(signal)])
+  let recorded = false
+  audit.started.then(
+    () => {
+      recorded = true
+    },
+    () => {},
+  )
+  health.check('audit', () => {
+    if (!recorded) return 'The start is not recorded yet.'
+    return audit.stats.away ? 'The last audit message could not be published.' : undefined
+  })
   key.keepEndorsed((endorsement) => audit.recordEndorsement(endorsement))
   return audit
 }

@@ -309,6 +309,21 @@ describe('when the bus fails', () => {
     expect(source.stats.uncoveredBytes).toBeLessThan(60_000)
   })
 
+  test('a full outbox refuses the start of a step and still takes its end', async () => {
+    const source = await start('b1', { outboxBytesMax: 40_000 })
+    await source.started
+    stream.refuse = true
+    const step = (token: number) => [redeemed(token, 'x'.repeat(2500))]
+    await expect(
+      (async () => {
+        for (let n = 0; n < 40; n++) await source.keep(step(n))
+      })(),
+    ).rejects.toMatchObject({ code: 'unavailable' })
+    expect(source.stats.uncoveredBytes).toBeLessThan(40_000)
+    await source.keepHappened([redeemed(41)])
+    expect(source.stats.waiting).toBe(0)
+  })
+
   test('a failing disk refuses the record, sends nothing of it, and what ran beside is tried again', async () => {
     let full = false
     const wrapFile = (file: JournalFile): JournalFile => ({

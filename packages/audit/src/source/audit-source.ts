@@ -16,6 +16,8 @@ interface Outgoing {
 
 const WAITING_BYTES_MAX = 16 << 20
 const OUTBOX_BYTES_MAX = 64 << 20
+/** How much of the outbox may be in use when an event comes: what lets an effect go stops first, then steps that lead to one; ends find room. */
+const ROOM = { effect: 3 / 4, step: 7 / 8, happened: 1 } as const
 const RESEND_MESSAGES_MAX = 100
 const RETRY_AFTER_MS = 1000
 
@@ -26,7 +28,7 @@ const RETRY_AFTER_MS = 1000
  * flight at a time, so the stream's order is the chain's. Events that are recorded meanwhile share the next message.
  */
 export class AuditSource implements AsyncDisposable {
-  /** Resolves when `source.started` is durable: nothing else may be signed by the process before. Rejects when stopped earlier. */
+  /** Resolves when `source.started` is durable: no decision, token, plan or redeem may be signed by the process before. Rejects when stopped earlier. */
   readonly started: Promise<void>
   readonly #options: AuditSourceOptions
   readonly #clock: Clock
@@ -86,6 +88,11 @@ export class AuditSource implements AsyncDisposable {
     return this.#chain.source
   }
 
+  /** Messages that the log is not known to hold, oldest first, those of earlier boots too: the bytes that are sent. */
+  get kept(): readonly Uint8Array[] {
+    return this.#outboxes().flatMap(({ uncovered }) => uncovered.map(({ bytes }) => bytes))
+  }
+
   get stats(): AuditSourceStats {
     const outboxes = this.#outboxes()
     return {
@@ -105,7 +112,7 @@ export class AuditSource implements AsyncDisposable {
   async record(events: readonly NewEvent[], timeoutMs?: number): Promise<void> {
     if (events.length === 0) return
     const { promise, ticket } = newTicket(events.length, 'stream')
-    this.#take(events, (this.#outboxBytesMax() * 3) / 4, ticket)
+    this.#take(events, this.#outboxBytesMax() * ROOM.effect, ticket)
     if (timeoutMs === undefined) return promise
     const cancel = this.#clock.after(timeoutMs, () => {
       ticket.reject(new Fault('unavailable', { message: `The audit record was not durable within ${timeoutMs} ms.` }))
@@ -118,9 +125,18 @@ export class AuditSource implements AsyncDisposable {
    * handed out that the log shall name. Not for what lets an effect go. Throws as `record` does.
    */
   keep(events: readonly NewEvent[]): Promise<void> {
+    return this.#kept(events, ROOM.step)
+  }
+
+  /** The same for what has happened already and cannot be refused any more: it finds the room that steps before it leave. */
+  keepHappened(events: readonly NewEvent[]): Promise<void> {
+    return this.#kept(events, ROOM.happened)
+  }
+
+  #kept(events: readonly NewEvent[], room: number): Promise<void> {
     if (events.length === 0) return Promise.resolve()
     const { promise, ticket } = newTicket(events.length, 'disk')
-    this.#take(events, this.#outboxBytesMax(), ticket)
+    this.#take(events, this.#outboxBytesMax() * room, ticket)
     return promise
   }
 
@@ -129,7 +145,7 @@ export class AuditSource implements AsyncDisposable {
    * is no room left, and then none of them is taken; nothing that was taken is dropped while the process lives.
    */
   recordLater(events: readonly NewEvent[]): void {
-    this.#take(events, this.#outboxBytesMax())
+    this.#take(events, this.#outboxBytesMax() * ROOM.happened)
   }
 
   /** A later endorsement of the same key, recorded so that the log can judge what is signed under it. */
@@ -206,7 +222,9 @@ export class AuditSource implements AsyncDisposable {
 
   /** Starts to make messages of what waits, unless that goes on already. */
   #sign(): void {
-    if (this.#signing || this.#state === 'starting' || this.#state === 'stopped') return
+    // Until the start is durable only what is awaited on the disk is signed, behind it in the chain.
+    const waits = this.#state === 'starting' && !this.#waiting.urgent
+    if (this.#signing || waits || this.#state === 'stopped') return
     this.#signing = true
     this.#signed = this.#signWaiting()
   }

@@ -14,11 +14,11 @@ const RECORD_WITHIN_MS = 10_000
 
 /** What a gateway puts into its own audit chain: ids, digests, numbers and codes, never text or results. */
 export class GatewayAudit {
-  readonly #source: Pick<AuditSource, 'keep' | 'record'>
+  readonly #source: Pick<AuditSource, 'keep' | 'keepHappened' | 'record'>
   readonly #gatewayId: string
   readonly #log: Log
 
-  constructor(source: Pick<AuditSource, 'keep' | 'record'>, gatewayId: string, log: Log) {
+  constructor(source: Pick<AuditSource, 'keep' | 'keepHappened' | 'record'>, gatewayId: string, log: Log) {
     this.#source = source
     this.#gatewayId = gatewayId
     this.#log = log
@@ -70,7 +70,7 @@ export class GatewayAudit {
 
   async #kept(event: NewEvent): Promise<void> {
     try {
-      await this.#source.keep([event])
+      await this.#source.keepHappened([event])
     } catch (error) {
       this.#log.error({ err: error, type: event.type }, 'An audit event found no room.')
     }

@@ -31,7 +31,7 @@ function book(keep: (events: readonly NewEvent[]) => Promise<void>) {
     sender: {
       send: async ({ state }) => void order.push(`sent ${state}`),
     },
-    audit: new GatewayAudit({ keep, record: keep }, 'g1', silentLog),
+    audit: new GatewayAudit({ keep, keepHappened: keep, record: keep }, 'g1', silentLog),
   })
   return { book: made, order }
 }

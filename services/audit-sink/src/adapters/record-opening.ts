@@ -4,31 +4,34 @@ import { ANY, AUDIT_BYTES_MAX, Fault, subjects } from '@writ/contracts'
 import { parseJws } from '@writ/keys'
 
 /**
- * Records `log.opened` through AUDIT like every event, and returns the message that holds it, which becomes the epoch's first entry. One that an earlier
- * boot recorded and did not get sealed is used again.
+ * Records `log.opened` as an event of the sink's own chain, and returns the message that holds it, which becomes the epoch's first entry. It is taken from
+ * the sink's outbox, which a stream that is full does not close: sealing is what makes room there. One that an earlier boot recorded and did not get
+ * sealed is used again.
  */
 export function recordOpening(
   bus: Pick<Bus, 'read'>,
   region: string,
-  audit: Pick<AuditSource, 'record'>,
+  audit: Pick<AuditSource, 'keep' | 'kept'>,
 ): (opening: Opening) => Promise<string> {
   const filter = subjects(region).audit('audit-sink', ANY, ANY)
+  const own = (origin: string): string | undefined => textOf(audit.kept.find((message) => opens(message, origin)))
   const find = async (origin: string): Promise<string | undefined> => {
-    for await (const { data } of bus.read('AUDIT', { fromSeq: 1, filter }))
-      if (opens(data, origin)) return Buffer.from(data).toString('latin1')
+    for await (const { data } of bus.read('AUDIT', { fromSeq: 1, filter })) if (opens(data, origin)) return textOf(data)
     return undefined
   }
   return async ({ ...opening }) => {
     const { origin } = opening
-    const before = await find(origin)
+    const before = own(origin) ?? (await find(origin))
     if (before !== undefined) return before
-    await audit.record([auditEvent('log.opened', { detail: opening })])
-    const recorded = await find(origin)
-    if (recorded === undefined)
-      throw new Fault('unavailable', { message: 'The record that opens the log cannot be read back.' })
-    return recorded
+    await audit.keep([auditEvent('log.opened', { detail: opening })])
+    const kept = own(origin)
+    if (kept === undefined) throw new Fault('unavailable', { message: 'The record that opens the log was not kept.' })
+    return kept
   }
 }
+
+const textOf = (message: Uint8Array | undefined): string | undefined =>
+  message && Buffer.from(message).toString('latin1')
 
 /** Whether a stored message opens the log of this origin. Only an audit-sink may publish there; the verifier checks its signature. */
 function opens(body: Uint8Array, origin: string): boolean {
