@@ -67,6 +67,10 @@ export class LogWalk {
   get seals(): number {
     return this.#seals.count
   }
+  /** Checkpoints whose signed time was compared with those before, after the walk. */
+  get timed(): number {
+    return this.#checkpoints.timed
+  }
 
   /**
    * The entries in their order. Those that differ from their tile come last, and only if the signed root says that the tile is wrong; those that

@@ -80,6 +80,8 @@ export interface LogVerification {
   readonly until: number
   /** Known checkpoints that the log was compared with. */
   readonly known: number
+  /** Checkpoints whose time a pinned cosigner of the log has signed. */
+  readonly timed: number
   /** What sinks said, at each start, of the store that they wrote to: whether it had proven that it is write-once. */
   readonly stores: readonly StoreUse[]
   /** How the objects of each log are locked, in the order of `logs`. */
@@ -266,6 +268,7 @@ function result(
     waiting,
     until,
     known,
+    timed: reads.reduce((sum, { walk }) => sum + walk.timed, 0),
     stores,
     retention: reads.map(({ retention }) => retention),
     findings: findings.list,

@@ -13,4 +13,6 @@ test('a report says that something is marked in it only where something is, and 
   ])
   const story = { verified: false } as Parameters<typeof whyNot>[0]['stories'][number]
   expect(whyNot({ ...nothing, stories: [story], whole: true })).toEqual([expect.stringContaining('marked in it')])
+  const again = new Map([['d', { state: 'different', changed: ['outcome'] } as const]])
+  expect(whyNot({ ...nothing, again, whole: true })).toEqual([expect.stringContaining('not what its policy decides')])
 })

@@ -51,7 +51,7 @@ function notVerified({ origin, findingsCount, verdicts }: LogVerification): read
 }
 
 function verified(found: LogVerification): readonly string[] {
-  const { origin, size, root, effects, sealed, waiting, twoPerson, known } = found
+  const { origin, size, root, effects, sealed, waiting, twoPerson, known, timed } = found
   return [
     `VERIFIED: the audit log ${origin} is whole and unaltered, from its first entry to its signed checkpoint of ${size} entries (root ${root}).`,
     'Every message in it was signed by a key that was valid for its sender at that time, and none of any sender’s messages before its last one here is missing. No sender fell silent.',
@@ -74,6 +74,9 @@ function verified(found: LogVerification): readonly string[] {
         ? []
         : [`Each of the ${twoPerson} records whose kind needs two operators is signed by two.`]),
     ...witnessedText(found),
+    timed === 0
+      ? 'Not judged: when its checkpoints were signed. No key that signs times for this log is pinned, or none did; all other times are the word of who recorded them.'
+      : `The signed times of its checkpoints never go back; ${timed} were compared.`,
     known === 0
       ? 'Not shown by this: that the log’s owner has not put the whole log back to an earlier state, or shown others another one. Against that keep the root and size above, or the log’s file “checkpoint”, and give it to a later verification with --known-checkpoint.'
       : `It goes on from ${known === 1 ? 'the checkpoint' : `each of the ${known} checkpoints`} that was brought from elsewhere: since then it was not put back, and whoever gave that checkpoint saw this history.`,

@@ -17,7 +17,7 @@ export interface ReportFacts {
 
 /** The machine-readable report: what was verified, against which pins, with which result. JSON, and nothing but what is in it is signed. */
 export function verificationReport(found: LogVerification, facts: ReportFacts): object {
-  const { findingsCount, twoPerson, until, known, stores, retention, findings, ...rest } = found
+  const { findingsCount, twoPerson, until, known, timed, stores, retention, findings, ...rest } = found
   const { place, complete, seconds, madeAt, madeBy } = facts
   return {
     format: REPORT_FORMAT,
@@ -32,6 +32,7 @@ export function verificationReport(found: LogVerification, facts: ReportFacts): 
     ...(until > 0 && { until: instantText(until) }),
     complete,
     known_checkpoints: known,
+    timed_checkpoints: timed,
     stores,
     retention: retention.map((checked, at) => ({ log: found.logs[at], ...checked })),
     pins: pinsOf(place),
