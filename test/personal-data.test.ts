@@ -1,14 +1,13 @@
-import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
-import { connect } from 'node:net'
-import { join, relative } from 'node:path'
+import { join } from 'node:path'
 import { type Agent, connectAgent, type SubmittedIntent } from '@writ/agent-sdk'
 import { directoryReader, EvidenceLog, parseVkey } from '@writ/audit'
 import { digestOf } from '@writ/keys'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { found, foundInFiles } from './support/find-words.ts'
 import { type LocalStack, startLocalStack } from './support/local-stack.ts'
 import { until } from './support/outsider.ts'
 import { Lab } from './support/promises-lab.ts'
+import { redisContents } from './support/redis-contents.ts'
 
 // Everything that a run leaves behind is searched for what people said and who they are: the log for what may never be deleted from it, the
 // services' own logs and Redis for what nobody thinks of. The words are looked for as they are and in base64, at each alignment and nested.
@@ -78,62 +77,6 @@ async function refusedThreeTimes(): Promise<void> {
   for (const intent of [outOfBounds, ofAnother, revoked]) await lab.logged(intent, 'intent.refused')
 }
 
-const encodings = ['base64', 'base64url'] as const
-const NESTED = 3
-
-/** A text as it is, and as it stands in base64 wherever it begins there; what a signed message in a signed message has of it, too. */
-function formsOf(text: string, depth = NESTED): readonly string[] {
-  if (depth === 0) return [text]
-  const inside = encodings.flatMap((encoding) =>
-    [0, 1, 2].map((offset) => {
-      const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(text)])
-      // Characters that hold bits of what stands before or after it are left out.
-      return bytes.toString(encoding).slice(Math.ceil((offset * 8) / 6), Math.floor((bytes.length * 8) / 6))
-    }),
-  )
-  return [...new Set([text, ...[...new Set(inside)].flatMap((form) => formsOf(form, depth - 1))])]
-}
-
-function found(where: string, content: Uint8Array | string, words: Readonly<Record<string, string>>): string[] {
-  const text = typeof content === 'string' ? content : Buffer.from(content).toString('latin1')
-  return Object.entries(words).flatMap(([name, word]) =>
-    formsOf(word).some((form) => text.includes(form)) ? [`${name} in ${where}`] : [],
-  )
-}
-
-async function foundInFiles(dir: string, words: Readonly<Record<string, string>>): Promise<[string[], number]> {
-  const names = await readdir(dir, { recursive: true, withFileTypes: true })
-  const files = names.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name))
-  const all: string[] = []
-  for (const file of files) all.push(...found(relative(dir, file), await readFile(file), words))
-  return [all, files.length]
-}
-
-/** Every key with what it holds, as Redis itself lists them. */
-async function redisContents(): Promise<Readonly<Record<string, string>>> {
-  const { redis_url } = JSON.parse(await readFile(local.stack.paths.localJson, 'utf8')) as { redis_url: string }
-  const { hostname, port, password } = new URL(redis_url)
-  const each = `local t = redis.call('TYPE', k).ok; all[k] = t == 'string' and redis.call('GET', k) or cjson.encode(redis.call('ZRANGE', k, 0, -1))`
-  const script = `local all = {}; for _, k in ipairs(redis.call('KEYS', '*')) do ${each} end; return cjson.encode(all)`
-  const socket = connect(Number(port), hostname)
-  await once(socket, 'connect')
-  try {
-    if (password !== '') socket.write(`AUTH ${password}\r\n`)
-    socket.write(`EVAL "${script}" 0\r\n`)
-    let reply = ''
-    for await (const chunk of socket) {
-      reply += String(chunk)
-      const [, length, body = ''] = /\$(\d+)\r\n(.*)/s.exec(reply) ?? []
-      if (length !== undefined && body.length >= Number(length))
-        return JSON.parse(body.slice(0, Number(length))) as Record<string, string>
-      if (/^-/m.test(reply)) throw new Error(reply)
-    }
-    throw new Error('Redis says nothing')
-  } finally {
-    socket.destroy()
-  }
-}
-
 async function auditLog(): Promise<EvidenceLog> {
   const { store } = local.stack.paths
   const { trust, logVkey } = local.stack.plane
@@ -176,7 +119,7 @@ describe('what people said and who they are stands in the clear nowhere', () => 
   })
 
   test('of Redis: what was said in no key; the user in the tokens that name it, and in nothing else', async () => {
-    const all = await redisContents()
+    const all = await redisContents(local.stack.paths.localJson)
     const tokens = Object.keys(all).filter((key) => key.includes(':token:'))
     expect(tokens.length).toBeGreaterThan(0)
     for (const [key, value] of Object.entries(all)) {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { EvidenceLog, readEverything, subjectOfKey } from '@writ/audit'
 import { Fault } from '@writ/contracts'
+import { compactSubjectKeys, connectStore } from '@writ/plane'
 import type { Command } from 'commander'
 import { withAdvice } from '../advice.ts'
 import { planeOf } from '../context.ts'
@@ -22,13 +23,14 @@ interface Named {
   readonly subject?: string
 }
 
-/** `writ privacy export|erase|subject` */
+/** `writ privacy export|erase|compact|subject` */
 export function addPrivacyCommands(program: Command, act: Act): void {
   const privacy = program
     .command('privacy')
     .description('What the evidence holds about a person: hand it out, or erase it.')
   addExport(privacy, act)
   addErase(privacy, act)
+  addCompact(privacy, act)
   addSubject(privacy, act)
 }
 
@@ -145,9 +147,29 @@ function addErase(privacy: Command, act: Act): void {
   command.addHelpText(
     'after',
     `
-Refused under legal hold and while intents of the person are not settled. Interrupted, it is completed by the services; run it again to be sure. What holds
-the person’s id in the clear for some days, and what for good, is in docs/privacy.md.`,
+Refused under legal hold and while intents of the person are not settled. Interrupted after it was filed, it is completed by the services. Where the
+plane’s folder is at hand the files of the bus forget the keys too. What holds the person’s id in the clear for some days, and what for good, is in
+docs/privacy.md.`,
   )
+}
+
+function addCompact(privacy: Command, act: Act): void {
+  const command = privacy
+    .command('compact')
+    .description('make the files of the bus forget keys that were destroyed; `erase` does it where it can')
+    .action(
+      act(async ({ context, out }) => {
+        const plane = await planeOf(await context())
+        const store = await connectStore(plane)
+        try {
+          const { rewritten } = await compactSubjectKeys(store)
+          out.result({ ok: true, rewritten }, [`${rewritten} values written again, into new files`])
+        } finally {
+          await store.close()
+        }
+      }),
+    )
+  examples(command, 'writ privacy compact')
 }
 
 async function erase(invocation: Invocation, user: string | undefined, options: EraseOptions): Promise<void> {
@@ -171,7 +193,7 @@ function* linesOf(
 ): Generator<Line> {
   yield `${subject} is erased, for the ${version === 1 ? 'first' : `${version}.`} time: what was sealed about this person opens to nobody any more`
   if (!compacted)
-    yield '  the files of the bus may still have the wrapped keys: where the plane’s folder is, run this again'
+    yield '  the files of the bus may still have the wrapped keys: where the plane’s folder is, `writ privacy compact` ends that'
   if (namedBy.length > 0)
     yield `  ${user} is still named by ${namedBy.join(', ')}: remove it there; earlier versions of records are kept`
   yield '  see docs/privacy.md for what forgets the id within days, and what never does'
