@@ -23,11 +23,10 @@ export function fromBase64urlOnce(text: string): Buffer {
 /** Decoding passes over what is not of the alphabet, which makes fewer bytes, and takes `+` and `/` for `-` and `_`. */
 function canonical(text: string, bytes: Buffer): Buffer {
   const rest = text.length % 4
-  const whole = rest !== 1 && bytes.length === Math.floor((text.length * 3) / 4) && Buffer.byteLength(text) === text.length
-  if (!whole || text.includes('+') || text.includes('/'))
-    throw new Fault('malformed', { message: 'Not base64url.' })
+  const whole =
+    rest !== 1 && bytes.length === Math.floor((text.length * 3) / 4) && Buffer.byteLength(text) === text.length
+  if (!whole || text.includes('+') || text.includes('/')) throw new Fault('malformed', { message: 'Not base64url.' })
   const tail = rest === 0 ? '' : bytes.subarray(1 - rest).toString('base64url')
-  if (tail !== text.slice(text.length - rest))
-    throw new Fault('malformed', { message: 'Not canonical base64url.' })
+  if (tail !== text.slice(text.length - rest)) throw new Fault('malformed', { message: 'Not canonical base64url.' })
   return bytes
 }

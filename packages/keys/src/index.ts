@@ -11,6 +11,7 @@ export {
   type UnverifiedJws,
   verifies,
   verifyJws,
+  verifyJwsAhead,
 } from './jws.ts'
 export { readKeyFile, writeKeyFile } from './key-file.ts'
 export type { CircuitState } from './kms/circuit-breaker.ts'

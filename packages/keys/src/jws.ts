@@ -96,19 +96,62 @@ const verified = new Set<string>()
 
 /** Throws Fault `bad_signature` unless `jwk` made the signature with its own algorithm. The same three are looked at once. */
 export function verifyJws(jws: UnverifiedJws, jwk: PublicJwk): void {
-  // A slice of the message itself would keep the whole message as long as its name is known.
-  const name = `${thumbprint(jwk)}${jws.digest}${jws.signature.toString('latin1')}`
+  const name = nameOf(jws, jwk)
   if (verified.has(name)) return
   if (jws.alg !== algorithmOf(jwk) || !verifies(Buffer.from(jws.signingInput, 'latin1'), jws.signature, jwk)) {
     throw new Fault('bad_signature', { message: 'The signature does not verify.' })
   }
+  remember(name)
+}
+
+/**
+ * Looks at a signature beside other work, on another thread: where it holds, `verifyJws` of the same has nothing left to do. Of one that does not hold, or
+ * cannot be looked at, it says nothing. Never throws.
+ */
+export function verifyJwsAhead(jws: UnverifiedJws, jwk: PublicJwk): Promise<void> {
+  const name = nameOf(jws, jwk)
+  if (verified.has(name) || jws.alg !== algorithmOf(jwk) || jws.signature.byteLength !== SIGNATURE_BYTES)
+    return Promise.resolve()
+  const already = underWay.get(name)
+  if (already !== undefined) return already
+  const looking = lookAt(jws, jwk, name).finally(() => underWay.delete(name))
+  underWay.set(name, looking)
+  return looking
+}
+
+const underWay = new Map<string, Promise<void>>()
+
+function lookAt(jws: UnverifiedJws, jwk: PublicJwk, name: string): Promise<void> {
+  return new Promise((resolve) => {
+    const told = (error: Error | null, holds: boolean): void => {
+      if (error === null && holds) remember(name)
+      resolve()
+    }
+    try {
+      const data = Buffer.from(jws.signingInput, 'latin1')
+      const key = importPublic(jwk)
+      if (jwk.kty === 'EC') verify('sha256', data, { key, dsaEncoding: 'ieee-p1363' }, jws.signature, told)
+      else verify(null, data, key, jws.signature, told)
+    } catch {
+      resolve()
+    }
+  })
+}
+
+/** A slice of the message itself would keep the whole message as long as its name is known. */
+const nameOf = ({ digest, signature }: UnverifiedJws, jwk: PublicJwk): string =>
+  `${thumbprint(jwk)}${digest}${signature.toString('latin1')}`
+
+function remember(name: string): void {
   verified.add(name)
   if (verified.size > VERIFIED_MAX) verified.delete(verified.values().next().value as string)
 }
 
+const SIGNATURE_BYTES = 64
+
 /** ES256 signatures are 64 bytes r‖s, Ed25519 ones 64 bytes. Never throws on hostile signatures. */
 export function verifies(data: Uint8Array, signature: Uint8Array, jwk: PublicJwk): boolean {
-  if (signature.byteLength !== 64) return false
+  if (signature.byteLength !== SIGNATURE_BYTES) return false
   const key = importPublic(jwk)
   try {
     return jwk.kty === 'EC'

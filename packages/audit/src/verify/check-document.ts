@@ -8,7 +8,7 @@ import {
   SERVICE_ROLES,
   type ServiceRole,
 } from '@writ/contracts'
-import { openMessage, type Unverified, verifyJws } from '@writ/keys'
+import { openMessage, type Unverified, verifyJws, verifyJwsAhead } from '@writ/keys'
 import { openDocument } from '../documents/sealed-document.ts'
 import type { FoundKey, KeyRing } from './key-ring.ts'
 
@@ -33,7 +33,7 @@ export async function checkDocument(
     if (content.state === 'sealed') return content
     const message = MESSAGES.find(({ typ }) => typ === document.typ)
     if (message === undefined) return { state: 'bad', why: 'is of no type of the contract' }
-    const opened = openMessage(message, content.jws)
+    const opened = takenApart(message, content.jws)
     if (message.signers.includes('anchor')) {
       ring.endorse(content.jws)
       return { state: 'good', opened }
@@ -48,6 +48,33 @@ export async function checkDocument(
     if (!isFault(error)) throw error
     return { state: 'bad', why: WHY[error.code] ?? 'cannot be read' }
   }
+}
+
+/** Looks at the signature of a document in the clear beside other work, where its key is known already. Says nothing, and never throws. */
+export function checkDocumentAhead({ typ, jws }: EventDocument, ring: KeyRing): Promise<void> | undefined {
+  const message = jws === undefined ? undefined : MESSAGES.find((one) => one.typ === typ)
+  if (message === undefined || jws === undefined || message.signers.includes('anchor')) return undefined
+  try {
+    const opened = takenApart(message, jws)
+    const key = signerOf(message, opened, ring)
+    return key.state === 'good' ? verifyJwsAhead(opened.jws, key.jwk) : undefined
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return undefined
+  }
+}
+
+const APART_MAX = 4096
+/** Documents that were taken apart lately, by their text: the same decision is recorded by several sources. */
+const apart = new Map<string, Unverified>()
+
+function takenApart(message: Message, jws: string): Unverified {
+  const known = apart.get(jws)
+  if (known !== undefined && known.message === message) return known
+  const opened = openMessage(message, jws)
+  if (apart.size >= APART_MAX) apart.delete(apart.keys().next().value as string)
+  apart.set(jws, opened)
+  return opened
 }
 
 const WHY: Readonly<Record<string, string>> = {

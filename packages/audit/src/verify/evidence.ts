@@ -9,6 +9,7 @@ import {
   MESSAGES,
   reportMessage,
 } from '@writ/contracts'
+import { Facts } from './facts.ts'
 import type { Findings, Where } from './verdicts.ts'
 
 /** A verified event of a source, with its place in the source's chain. */
@@ -23,9 +24,8 @@ export interface PlacedEvent {
   readonly iat: number
 }
 
-/** What an allowing decision rests on, by digest and type. */
+/** What an allowing decision rests on beside its intent, by digest and type. */
 interface Allowed {
-  readonly intent: string
   /** What a plan carries with it. */
   readonly chain: readonly (readonly [typ: string, digest: string])[]
   /** Of all targets and gateways of the intent. */
@@ -47,38 +47,21 @@ const SWEEP_AT_LEAST = 1024
 /** Ends that only a step can have that began. One that was aborted may not have begun, one that was refused has not. */
 const BEGUN: ReadonlySet<EventType> = new Set(['action.started', 'action.succeeded', 'action.failed', 'action.unknown'])
 
-/** Digests with a number each. A JavaScript map holds 2^24 entries: shards make it 2^30. */
-class DigestMap {
-  readonly #shards: readonly Map<string, number>[] = Array.from({ length: 64 }, () => new Map<string, number>())
-  get(name: string): number | undefined {
-    return this.#shard(name).get(name)
-  }
-  /** Keeps the lower number. */
-  setLowest(name: string, value: number): void {
-    const shard = this.#shard(name)
-    shard.set(name, Math.min(value, shard.get(name) ?? value))
-  }
-  #shard(name: string): Map<string, number> {
-    return this.#shards[(name.charCodeAt(name.length - 2) + name.charCodeAt(name.length - 3) * 7) % 64] as Map<
-      string,
-      number
-    >
-  }
-}
-
 /**
  * Closes the chain of every effect (G6): a plan that was dispatched, a token, a redeem and an action must have in the log the intent, the decision
  * and all that the decision names. Documents of a plan come before it in the chain of the source that dispatched it (G4); for the others the
- * log as a whole is asked, since sources write beside one another. Holds some 200 bytes for each document, plan and redeem.
+ * log as a whole is asked, since sources write beside one another. What it must remember of each document, plan, token and redeem does not grow in
+ * memory (`Facts`); what decisions name beside their intent is kept once for each combination.
  */
 export class Evidence {
   readonly #findings: Findings
-  /** Documents by type and digest anywhere in the log, and by source too, at their first place in its chain. */
-  readonly #documents = new DigestMap()
-  readonly #allowed = new Map<string, Allowed>()
-  readonly #plans = new Map<string, { readonly tokenId: string; readonly gatewayId: string }>()
-  readonly #tokens = new Map<string, { readonly planId: string; readonly digest: unknown }>()
-  readonly #redeems = new Set<string>()
+  /**
+   * Documents by type and digest anywhere in the log, and by source too, at their first place in its chain; the intent of an allowing decision and which
+   * of `#allowed` it rests on; token and gateway of a plan; plan and digest of a token; redeems.
+   */
+  readonly #facts = new Facts()
+  readonly #allowed: Allowed[] = []
+  readonly #allowedAt = new Map<string, number>()
   readonly #interned = new Map<string, string>()
   readonly #sources = new Map<string, string>()
   #waiting: Waiting[] = []
@@ -97,8 +80,8 @@ export class Evidence {
 
   /** A document is there: as a signed message that verified, or sealed, by intent-gateway's word. */
   document(typ: string, digest: string, { source, position }: PlacedEvent): void {
-    this.#documents.setLowest(nameIn('', typ, digest), 0)
-    this.#documents.setLowest(nameIn(this.#numberOf(source), typ, digest), position)
+    this.#facts.setLowest(nameIn('', typ, digest), 0)
+    this.#facts.setLowest(nameIn(this.#numberOf(source), typ, digest), position)
   }
 
   /** The content of a decision that verified. */
@@ -114,16 +97,29 @@ export class Evidence {
       ...list(reportMessage.typ, claims.reports),
     ]
     const records = claims.records.map((one) => this.#intern(one))
-    this.#allowed.set(digest, { intent: claims.intent_digest, chain, records })
+    this.#facts.set(`intent of ${digest}`, claims.intent_digest)
+    this.#facts.set(`allowed ${digest}`, this.#allowedOf({ chain, records }))
+  }
+
+  #allowedOf(allowed: Allowed): number {
+    const name = JSON.stringify(allowed)
+    const known = this.#allowedAt.get(name)
+    if (known !== undefined) return known
+    this.#allowedAt.set(name, this.#allowed.length)
+    return this.#allowed.push(allowed) - 1
   }
 
   /** Takes in what an event says of effects, and what it needs. */
   event(placed: PlacedEvent): void {
     const { event } = placed
-    if (event.type === 'plan.dispatched')
-      this.#plans.set(event.plan_id ?? '', { tokenId: event.token_id ?? '', gatewayId: event.gateway_id ?? '' })
-    if (event.type === 'token.issued')
-      this.#tokens.set(event.token_id ?? '', { planId: event.plan_id ?? '', digest: event.detail?.['token_digest'] })
+    if (event.type === 'plan.dispatched') {
+      this.#facts.set(`token of ${event.plan_id ?? ''}`, event.token_id ?? '')
+      this.#facts.set(`gateway of ${event.plan_id ?? ''}`, event.gateway_id ?? '')
+    }
+    if (event.type === 'token.issued') {
+      this.#facts.set(`plan of ${event.token_id ?? ''}`, event.plan_id ?? '')
+      this.#facts.set(`digest of ${event.token_id ?? ''}`, tokenDigestOf(event.detail))
+    }
     if (event.type === 'token.redeemed') this.#redeemed(event)
     const misses = this.#missesOf(placed)
     if (misses !== undefined) this.#need(placed, misses)
@@ -160,6 +156,7 @@ export class Evidence {
     this.#sweep()
     const settled = this.#waiting.filter(({ since }) => complete || this.isSettled(since))
     for (const { where, missing } of settled) this.#findings.add('evidence_missing', where, missing() ?? '')
+    this.#facts.close()
     return this.#waiting.length - settled.length
   }
 
@@ -182,7 +179,7 @@ export class Evidence {
     const what = `The plan ${plan_id}`
     if (plan_id !== planIdOf(intent_digest, gateway_id)) return `${what} is not the one of its intent and gateway.`
     const decision = textOf(detail?.['decision_digest'])
-    const allowed = this.#allowed.get(decision)
+    const allowed = this.#allowedBy(decision)
     const records = textsOf(detail?.['records'])
     const chain = [
       [intentMessage.typ, intent_digest] as const,
@@ -191,16 +188,21 @@ export class Evidence {
       ...list(commandMessage.typ, records),
     ]
     for (const [typ, digest] of chain) {
-      const at = this.#documents.get(nameIn(this.#numberOf(source), typ, digest))
+      const at = this.#facts.lowest(nameIn(this.#numberOf(source), typ, digest), position)
       if (at === undefined) return `${what} has no ${nameOf(typ)} ${digest} recorded by ${source}.`
       if (at > position) return `${what} was dispatched before its ${nameOf(typ)} ${digest} was recorded.`
     }
     if (records.length === 0) return `${what} names no records.`
-    return this.#decisionMisses(what, allowed, intent_digest, records) ?? this.#planTokenMisses(event)
+    return this.#decisionMisses(what, decision, intent_digest, records) ?? this.#planTokenMisses(event)
+  }
+
+  #allowedBy(decision: string): Allowed | undefined {
+    const at = this.#facts.number(`allowed ${decision}`)
+    return at === undefined ? undefined : this.#allowed[at]
   }
 
   #planTokenMisses({ token_id = '', plan_id }: AuditEvent): string | undefined {
-    return this.#tokens.get(token_id)?.planId === plan_id
+    return this.#facts.isText(`plan of ${token_id}`, plan_id ?? '') === true
       ? undefined
       : `The plan ${plan_id} has no token that was issued for it.`
   }
@@ -208,11 +210,13 @@ export class Evidence {
   /** A decision that allows this intent, by records that are there, these among them. */
   #decisionMisses(
     what: string,
-    allowed: Allowed | undefined,
+    decision: string,
     intentDigest: string,
     records: readonly string[],
   ): string | undefined {
-    if (allowed?.intent !== intentDigest) return `${what} rests on no decision that allows its intent.`
+    const allowed = this.#allowedBy(decision)
+    if (allowed === undefined || this.#facts.isText(`intent of ${decision}`, intentDigest) !== true)
+      return `${what} rests on no decision that allows its intent.`
     const missing = allowed.records.find((digest) => !this.#has(commandMessage.typ, digest))
     if (missing !== undefined) return `${what} rests on a decision whose record ${missing} is not there.`
     const other = records.find((digest) => !allowed.records.includes(digest))
@@ -232,30 +236,31 @@ export class Evidence {
     const missing = chain.find(([typ, digest]) => !this.#has(typ, digest))
     if (missing !== undefined) return `${what} has no ${nameOf(missing[0])} ${missing[1]}.`
     if (records.length === 0) return `${what} names no records.`
-    return this.#decisionMisses(what, this.#allowed.get(decision), intent_digest, records)
+    return this.#decisionMisses(what, decision, intent_digest, records)
   }
 
   #redeemed({ plan_id, detail }: AuditEvent): void {
-    this.#redeems.add(plan_id ?? '')
-    this.#redeems.add(`${plan_id}/${textOf(detail?.['step_id'])}`)
-    this.#redeems.add(`${plan_id}/${textOf(detail?.['step_id'])}/${numberOf(detail?.['use'])}`)
+    this.#facts.set(`redeem ${plan_id ?? ''}`, 1)
+    this.#facts.set(`redeem ${plan_id}/${textOf(detail?.['step_id'])}`, 1)
+    this.#facts.set(`redeem ${plan_id}/${textOf(detail?.['step_id'])}/${numberOf(detail?.['use'])}`, 1)
   }
 
   #redeemMisses({ token_id = '', plan_id = '', gateway_id, detail, documents = [] }: AuditEvent): string | undefined {
     const what = `The redeem of token ${token_id}`
     if (documents.length === 0) return `${what} has no message of its gateway.`
-    const token = this.#tokens.get(token_id)
-    if (token === undefined || token.planId !== plan_id) return `${what} is of no token that was issued.`
-    if (token.digest !== detail?.['token_digest']) return `${what} is of another token under that id.`
-    const plan = this.#plans.get(plan_id)
-    return plan?.tokenId === token_id && plan.gatewayId === gateway_id
-      ? undefined
-      : `${what} is of no plan that was dispatched.`
+    const facts = this.#facts
+    if (facts.isText(`plan of ${token_id}`, plan_id) !== true) return `${what} is of no token that was issued.`
+    if (facts.isText(`digest of ${token_id}`, tokenDigestOf(detail)) !== true)
+      return `${what} is of another token under that id.`
+    const dispatched =
+      facts.isText(`token of ${plan_id}`, token_id) === true &&
+      facts.isText(`gateway of ${plan_id}`, gateway_id ?? '') === true
+    return dispatched ? undefined : `${what} is of no plan that was dispatched.`
   }
 
   #actionMisses({ type, plan_id = '', intent_digest = '', gateway_id = '' }: AuditEvent): string | undefined {
     if (plan_id !== planIdOf(intent_digest, gateway_id)) return `${type} is about no plan of its intent and gateway.`
-    return this.#plans.get(plan_id)?.gatewayId === gateway_id
+    return this.#facts.isText(`gateway of ${plan_id}`, gateway_id) === true
       ? undefined
       : `${type} is about plan ${plan_id}, which was not dispatched.`
   }
@@ -268,11 +273,13 @@ export class Evidence {
       ...(step === undefined ? [] : [textOf(step)]),
       ...(step === undefined || use === undefined ? [] : [numberOf(use)]),
     ].join('/')
-    return this.#redeems.has(name) ? undefined : `${type} is about ${name}, which was not redeemed.`
+    return this.#facts.number(`redeem ${name}`) !== undefined
+      ? undefined
+      : `${type} is about ${name}, which was not redeemed.`
   }
 
   #has(typ: string, digest: string): boolean {
-    return this.#documents.get(nameIn('', typ, digest)) !== undefined
+    return this.#facts.lowest(nameIn('', typ, digest), 0) !== undefined
   }
 
   /** Sources are few and their names long. */
@@ -305,6 +312,8 @@ function nameOf(typ: string): string {
   return typ === commandMessage.typ ? 'record' : typ.replace(/^writ-/, '').replace(/\+jwt$/, '')
 }
 
+/** Of anything that is no text, what no text is. */
+const tokenDigestOf = (detail: AuditEvent['detail']): string => String(JSON.stringify(detail?.['token_digest']))
 const textsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(textOf) : [])
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '')
 const numberOf = (value: unknown): string => (typeof value === 'number' ? String(value) : '')

@@ -16,9 +16,9 @@ import {
   PARTY_KINDS,
   type PartyKind,
 } from '@writ/contracts'
-import { verifyJws } from '@writ/keys'
+import { verifyJws, verifyJwsAhead } from '@writ/keys'
 import type { Blobs } from './blobs.ts'
-import { checkDocument, type SubjectKeyOf } from './check-document.ts'
+import { checkDocument, checkDocumentAhead, type SubjectKeyOf } from './check-document.ts'
 import { Evidence, type PlacedEvent } from './evidence.ts'
 import { type FoundKey, KeyRing, type Pins } from './key-ring.ts'
 import { timesOf } from './message-times.ts'
@@ -127,9 +127,25 @@ export class Judge {
     return this.#chains
   }
 
-  async entry(epoch: Epoch, index: number, entry: Uint8Array): Promise<void> {
-    this.messages += 1
+  /**
+   * Takes an entry apart before its turn, and begins to look at its signatures as far as their keys are known. Nothing is judged, and nothing said: what
+   * `entry` then says does not depend on it.
+   */
+  ahead(entry: Uint8Array): { readonly opened: OpenedEntry | undefined; readonly ready: Promise<unknown> } {
     const opened = openEntry(entry, this.#options.region)
+    if (opened === undefined) return { opened, ready: Promise.resolve() }
+    const key = this.#keyOf(opened)
+    const documents = opened.claims.events.flatMap((event) => event.documents ?? [])
+    const ready = [
+      key.state === 'good' ? verifyJwsAhead(opened.jws, key.jwk) : undefined,
+      ...documents.map((document) => checkDocumentAhead(document, this.#ring)),
+    ]
+    return { opened, ready: Promise.all(ready) }
+  }
+
+  /** `opened`: the entry taken apart. */
+  async entry(epoch: Epoch, index: number, opened: OpenedEntry | undefined): Promise<void> {
+    this.messages += 1
     if (opened !== undefined) return await this.#message({ epoch, index }, opened)
     this.#options.findings.add(
       'message_malformed',

@@ -17,6 +17,7 @@ import type { Pins } from './key-ring.ts'
 import { type KnownCheckpoint, sortKnown } from './known-checkpoints.ts'
 import type { LogReader } from './log-reader.ts'
 import { LogWalk } from './log-walk.ts'
+import { lookAhead } from './look-ahead.ts'
 import type { StoreUse } from './store-statements.ts'
 import { type Finding, Findings, VERDICTS, type Verdict } from './verdicts.ts'
 
@@ -149,8 +150,9 @@ async function readLog(
   const { origin } = place
   const epoch: Epoch = { origin, ...(log !== undefined && { log }), size, entryAt: (index) => walk.entryAt(index) }
   const tell = (entries: number): void => onProgress?.({ origin, entries, size })
-  for await (const { index, entry } of walk.entries()) {
-    await judge.entry(epoch, index, entry)
+  for await (const { item, prepared } of lookAhead(walk.entries(), ({ entry }) => judge.ahead(entry))) {
+    const { index } = item
+    await judge.entry(epoch, index, prepared.opened)
     if ((index + 1) % TILE_WIDTH === 0) tell(index + 1)
   }
   tell(size)
