@@ -1,7 +1,15 @@
 import type { ChildProcess } from 'node:child_process'
 import { jetstreamManager } from '@nats-io/jetstream'
-import { type AuditEvent, intentMessage, type Plan, REST, type Result, statusMessage } from '@writ/contracts'
-import { digestOf, openMessage } from '@writ/keys'
+import {
+  type AuditEvent,
+  intentMessage,
+  type Outcome,
+  type Plan,
+  REST,
+  type Result,
+  statusMessage,
+} from '@writ/contracts'
+import { digestOf, jsonSha256, openMessage } from '@writ/keys'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { at, BrokerStage, kill, until } from './support/broker-stage.ts'
 import { brokerSteps } from './support/broker-steps.ts'
@@ -45,15 +53,21 @@ async function waiting(stream: string): Promise<number> {
   return (await (await jetstreamManager(stage.nats.store)).streams.info(stream)).state.messages
 }
 
+/** Whether a gateway begins when the status says that it may, and says the end when its begin was taken. */
+type Patience = 'waits' | 'does not wait' | 'begins at once'
+
 /**
  * Gateways as the contract has them: each step of a plan is done once, its begin said when it begins and its end, if
  * the gateway waits, after that was taken; a plan that is done is answered with the same outcomes.
  */
-function doOnce(patience: 'waits' | 'does not wait' = 'waits'): Map<string, number> {
+function doOnce(
+  patience: Patience = 'waits',
+  result: Pick<Outcome, 'result' | 'result_sha256'> = {},
+): Map<string, number> {
   const done = new Map<string, number>()
   const outcomes = new Map<string, string[]>()
   const told = async (gateway: string, plan: Plan, state: 'started' | 'succeeded', step: Plan['steps'][number]) => {
-    const outcome = await stage.outcome(plan, { ...step, state })
+    const outcome = await stage.outcome(plan, { ...step, state, ...(state === 'succeeded' && result) })
     outcomes.set(plan.plan_id, [...(outcomes.get(plan.plan_id) ?? []), outcome])
     await stage.report(gateway, outcome)
   }
@@ -64,11 +78,12 @@ function doOnce(patience: 'waits' | 'does not wait' = 'waits'): Map<string, numb
     }
     outcomes.set(plan.plan_id, [])
     const id = idOf(plan.intent)
-    await until(async () => (await stage.status(id))?.state === 'executing', WITHIN_MS)
+    if (patience !== 'begins at once')
+      await until(async () => (await stage.status(id))?.state === 'executing', WITHIN_MS)
     for (const step of plan.steps) {
       done.set(`${plan.plan_id}/${step.step_id}`, (done.get(`${plan.plan_id}/${step.step_id}`) ?? 0) + 1)
       await told(gateway, plan, 'started', step)
-      if (patience === 'waits') await until(async () => (await waiting('OUTCOMES')) === 0, WITHIN_MS)
+      if (patience !== 'does not wait') await until(async () => (await waiting('OUTCOMES')) === 0, WITHIN_MS)
       await told(gateway, plan, 'succeeded', step)
     }
   }
@@ -162,9 +177,10 @@ describe('G4, G5, G12: an intent that runs is done once and ends once, wherever 
   async function runs(
     place: Place,
     targets: readonly string[] = ['d1'],
-    patience?: 'does not wait',
+    patience?: Patience,
+    result?: Pick<Outcome, 'result' | 'result_sha256'>,
   ): Promise<ReadonlySet<string>> {
-    const done = doOnce(patience)
+    const done = doOnce(patience, result)
     const intent = await stage.intent({ targets: [...targets] })
     const passed = await killedAt(place, () => stage.send(intent))
     await endsOnce(intent, 'succeeded', RAN)
@@ -190,7 +206,7 @@ describe('G4, G5, G12: an intent that runs is done once and ends once, wherever 
     ['plan noted as sent', 'status executing'],
     ['start counted', 'started shown'],
     ['started shown', 'start acknowledged'],
-    ['end kept', 'end counted'],
+    ['start acknowledged', 'end counted'],
     ['end counted', 'succeeded shown'],
     ['succeeded shown', 'status succeeded'],
     ['end counted', 'action.succeeded'],
@@ -211,7 +227,6 @@ describe('G4, G5, G12: an intent that runs is done once and ends once, wherever 
     'plan.dispatched',
     'plan sent',
     'plan noted as sent',
-    'end kept',
     'end counted',
     'action.succeeded',
     'end acknowledged',
@@ -222,6 +237,22 @@ describe('G4, G5, G12: an intent that runs is done once and ends once, wherever 
 
   test('between “start counted” and “started shown”, by a gateway that says the end at once', async () => {
     expect(await runs({ before: 'started shown' }, ['d1'], 'does not wait')).toContain('start counted')
+  })
+
+  test.each([
+    [{ before: 'start counted' }, false],
+    [{ after: 'start counted' }, true],
+    [{ before: 'started shown' }, true],
+  ] as const)('by a gateway that begins before it is noted that its plan is out: %o', async (place, counted) => {
+    const passed = await runs(place, ['d1'], 'begins at once')
+    expect([passed.has('plan sent'), passed.has('start counted')]).toEqual([true, counted])
+  })
+
+  // What a record has no room for is kept under a key of its own, before anything is made of it.
+  test.each([{ before: 'end counted' }, { after: 'end kept' }])('with a large result: %o', async (place) => {
+    const result = { text: 'x'.repeat(7000) }
+    const passed = await runs(place, ['d1'], 'waits', { result, result_sha256: jsonSha256(result) })
+    expect(passed).toContain('end kept')
   })
 
   test('between the plan of one gateway and that of the other', async () => {

@@ -15,7 +15,7 @@ export const brokerSteps: StepsOf = ({ subject, payload }, passed) => {
   if (subject.startsWith('$JS.ACK.') && payload.toString() === '+ACK')
     return subject.includes('.INTENTS.')
       ? [passed.has('cancel kept') ? 'cancel acknowledged' : 'intent acknowledged']
-      : [passed.has('end kept') ? 'end acknowledged' : 'start acknowledged']
+      : [passed.has('end counted') ? 'end acknowledged' : 'start acknowledged']
   if (subject.startsWith('_R_.')) return ['answered']
   const { form, ids = [] } = at.parse(subject) ?? {}
   switch (form) {

@@ -104,6 +104,34 @@ test('a tail applies what is stored, each message once and in order, woken by th
   await tail.stop()
 })
 
+test('a tail that knows what is new reads for that alone, and then what it had passed over too', async () => {
+  const applied: string[] = []
+  const heard: number[] = []
+  const { seq: before } = await command('before')
+  const tail = await gateway.tail({
+    stream: 'CONTROL',
+    filters: [at.controlAll],
+    wakeSubject: at.stored(at.controlAll),
+    // What is announced has the sequence with it, and is asked about when its acknowledgement is here.
+    wakes: ({ header }) => {
+      const seq = Number(header('Nats-Sequence'))
+      heard.push(seq)
+      return seq > known
+    },
+    fromSeq: before + 1,
+    apply: ({ data }) => void applied.push(text(data)),
+    pollMs: 60_000,
+  })
+  let known = 0
+  for (const own of ['own 1', 'own 2']) known = (await command(own)).seq
+  await until(() => heard.includes(known))
+  expect([applied, tail.lastSeq]).toEqual([[], before])
+  await command('another’s')
+  await until(() => applied.length === 3)
+  expect(applied).toEqual(['own 1', 'own 2', 'another’s'])
+  await tail.stop()
+})
+
 test('whoever catches up has everything applied that was stored before he asked, also with others at once', async () => {
   const applied: number[] = []
   const { seq: first } = await command('first')

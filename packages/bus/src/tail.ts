@@ -2,7 +2,9 @@ import { covers, type StreamName } from '@writ/contracts'
 import { coalesce } from './coalesce.ts'
 import type { Link, LinkSubscription } from './link.ts'
 import { read } from './read.ts'
+import type { Heard } from './received.ts'
 import type { Requests } from './requests.ts'
+import { guarded } from './status.ts'
 import type { Stored } from './stored.ts'
 import { subscribed } from './subscribe.ts'
 
@@ -11,6 +13,8 @@ export interface TailOptions {
   readonly filters: readonly string[]
   /** Where the stream announces what it has stored. Only a reason to read: what is announced there is not believed. */
   readonly wakeSubject?: string
+  /** Whether something new is announced there, asked a moment later, when this process knows what it wrote itself. Absent: always. */
+  readonly wakes?: (heard: Heard) => boolean
   /** The first sequence wanted, from 1. */
   readonly fromSeq: number
   /** Each message once, in order, one after the other. If it fails the message is not applied, and offered again. */
@@ -33,6 +37,8 @@ export interface StreamTail {
 }
 
 const POLL_MS = 5000
+/** Of what this process stores itself the announcement comes before the acknowledgement. */
+const WAKE_AFTER_MS = 20
 
 /** Returns when it is woken by what is stored from now on. It has not read yet: `catchUp` does. */
 export async function tail(link: Link, requests: Requests, options: TailOptions): Promise<StreamTail> {
@@ -44,7 +50,9 @@ export async function tail(link: Link, requests: Requests, options: TailOptions)
     catchUp().catch((error: unknown) => link.report({ type: 'error', error, subject: wakeSubject ?? stream }))
   }
   const wake: LinkSubscription | undefined =
-    wakeSubject === undefined ? undefined : await subscribed(link, wakeSubject, undefined, inBackground)
+    wakeSubject === undefined
+      ? undefined
+      : await subscribed(link, wakeSubject, undefined, waking(options, link, inBackground))
   const poll = setInterval(inBackground, pollMs)
   const stopListening = link.listen({ reconnected: inBackground })
   return {
@@ -59,6 +67,23 @@ export async function tail(link: Link, requests: Requests, options: TailOptions)
       wake?.unsubscribe()
       await catchUp().catch(() => undefined)
     },
+  }
+}
+
+/** What is announced while one look is due is looked at together. */
+function waking({ wakes, wakeSubject }: TailOptions, link: Link, read: () => void): (heard: Heard) => void {
+  if (wakes === undefined) return read
+  let announced: Heard[] = []
+  const look = guarded(
+    () => {
+      const heard = announced
+      announced = []
+      if (heard.some(wakes)) read()
+    },
+    (error) => link.report({ type: 'error', error, ...(wakeSubject !== undefined && { subject: wakeSubject }) }),
+  )
+  return (heard) => {
+    if (announced.push(heard) === 1) setTimeout(() => look(undefined), WAKE_AFTER_MS)
   }
 }
 

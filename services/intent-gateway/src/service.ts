@@ -106,7 +106,8 @@ async function makeParts(
   const evidence = new Evidence(new Papers(audit, keys, clock), authority)
   const room = teardown.use(new Room(bus, (err) => log.warn({ err }, 'the bucket of intents cannot be measured')))
   await room.look()
-  const outcomes = new OutcomeCopies(bucket, bus, region)
+  const records = new IntentRecords(bucket, index)
+  const outcomes = new OutcomeCopies(bucket, records, bus, region)
   const eraser = await openEraser(context, config, overrides, { keys, store, evidence, outcomes, index, clock })
   return {
     region,
@@ -125,7 +126,7 @@ async function makeParts(
         follower.rev()
       },
     },
-    records: new IntentRecords(bucket, index),
+    records,
     files: new DecisionFiles(bucket),
     claims: new Claims(bucket),
     outcomes,
@@ -234,8 +235,10 @@ async function listen(
       worklist.forget(key)
       return
     }
-    const move = nextMove(entry.record, parts.clock.nowSeconds())
-    worklist.note(key, move.kind === 'wait' ? move.until : undefined)
+    const now = parts.clock.nowSeconds()
+    const move = nextMove(entry.record, now)
+    // What only this process knows is left to no other.
+    worklist.note(key, move.kind === 'wait' ? move.until : move.kind === 'tell' ? now : undefined)
   }
   const tail = await followIntents(bus, region, index, noteChange, (err) =>
     log.error({ err }, 'a record is unreadable'),

@@ -9,9 +9,11 @@ import {
   formatRecord,
   type IntentRecord,
   intentKey,
+  isDone,
   type LiveRecord,
   parseRecord,
   stateKey,
+  withoutOutcomes,
 } from '../core/intent-record.ts'
 
 export interface Change {
@@ -85,11 +87,16 @@ export class IntentRecords {
     throw new Fault('unavailable', { message: 'The record of the intent changes all the time.' })
   }
 
-  /** Keeps what says how it ended, and forgets the texts; the decisions are `DecisionFiles`'. Nothing if it has changed since. */
-  async settle(record: LiveRecord): Promise<void> {
-    const key = stateKey(record.agent_id, record.intent_id)
+  /** The same, known to this process alone until the next change is made: whoever takes it over does without. */
+  note(key: string, change: (record: LiveRecord) => LiveRecord): void {
     const entry = this.index.get(key)
-    if (entry?.record !== record) return
+    if (entry !== undefined) this.index.note(key, change(entry.record))
+  }
+
+  /** Forgets the texts; the decisions are `DecisionFiles`'. Nothing if it has changed since. */
+  async forgetTexts(record: LiveRecord): Promise<void> {
+    const key = stateKey(record.agent_id, record.intent_id)
+    if (this.index.get(key)?.record !== record) return
     const texts = [
       intentKey(key),
       ...record.approvals.map(({ approver_id }) => approvalKey(key, approver_id)),
@@ -97,10 +104,27 @@ export class IntentRecords {
     ]
     this.#texts.delete(key)
     await Promise.all(texts.map((text) => this.#bucket.put(text, FORGOTTEN)))
+  }
+
+  /** Keeps what says how it ended. Nothing if it has changed since. */
+  async settle(record: LiveRecord): Promise<void> {
+    const key = stateKey(record.agent_id, record.intent_id)
+    const entry = this.index.get(key)
+    if (entry?.record !== record) return
     const done = doneOf(record)
     const revision = await this.#bucket.update(key, formatRecord(done), entry.revision)
     if (revision === 'stale') await this.read(key)
     else this.index.apply(done, revision)
+  }
+
+  /** Takes its gateways' outcomes out of what says how it ended. */
+  async forgetOutcomes(key: string): Promise<void> {
+    const entry = await this.#bucket.get(key)
+    const record = entry === undefined ? undefined : parseRecord(entry.value)
+    if (entry === undefined || record === undefined || !isDone(record)) return
+    const without = withoutOutcomes(record)
+    const revision = await this.#bucket.update(key, formatRecord(without), entry.revision)
+    if (revision !== 'stale') this.index.apply(without, revision)
   }
 
   /** A text kept beside the record; undefined: there is none, or it was forgotten. */

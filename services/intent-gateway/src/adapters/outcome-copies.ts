@@ -3,33 +3,46 @@ import { subjects } from '@writ/contracts'
 import { requestDigest } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
 import { type IntentRecord, type LiveRecord, outcomeKey, stateKey } from '../core/intent-record.ts'
+import type { IntentRecords } from './intent-records.ts'
 
 /** What is left under a key whose text nobody needs any more. */
 const FORGOTTEN = '-'
 /** STATUS may lose its last moments, and whoever follows an intent asks within minutes of its end. */
 const FORGET_AFTER_MS = 300_000
 
-/** Outcomes as their gateways signed them, in the flushed bucket `intents` until STATUS cannot lose them any more. */
+/**
+ * Outcomes as their gateways signed them, in the flushed bucket `intents` until STATUS cannot lose them any more: small ones in the
+ * record that counts them, others under keys of their own.
+ */
 export class OutcomeCopies {
   readonly #bucket: Bucket
+  readonly #records: Pick<IntentRecords, 'forgetOutcomes'>
   readonly #bus: Pick<Bus, 'store' | 'last'>
   readonly #region: string
   /** What is to be forgotten later, and on whose behalf it was. */
   readonly #waiting = new Set<{ readonly user: string; readonly forget: () => Promise<void> }>()
 
-  constructor(bucket: Bucket, bus: Pick<Bus, 'store' | 'last'>, region: string) {
+  constructor(
+    bucket: Bucket,
+    records: Pick<IntentRecords, 'forgetOutcomes'>,
+    bus: Pick<Bus, 'store' | 'last'>,
+    region: string,
+  ) {
     this.#bucket = bucket
+    this.#records = records
     this.#bus = bus
     this.#region = region
   }
 
-  /** Before anything is made of an outcome that ends a step or a try. */
+  /** Before anything is made of an outcome that ends a step or a try, and that the record has no room for. */
   async keep(key: string, digest: string, compact: string): Promise<void> {
     await this.#bucket.create(outcomeKey(key, digest), compact)
   }
 
   /** One that was kept and is not forgotten. */
   async read(record: IntentRecord, digest: string): Promise<string | undefined> {
+    const inside = record.steps.find(({ outcome_digest }) => outcome_digest === digest)?.outcome
+    if (inside !== undefined) return inside
     const kept = await this.#bucket.get(outcomeKey(stateKey(record.agent_id, record.intent_id), digest))
     const text = Buffer.from(kept?.value ?? FORGOTTEN).toString('latin1')
     return text === FORGOTTEN ? undefined : text
@@ -44,8 +57,16 @@ export class OutcomeCopies {
   /** Later: one that is not forgotten when the process ends goes with the bucket's age. */
   forgetLater(record: LiveRecord, report: (error: unknown) => void): void {
     const key = stateKey(record.agent_id, record.intent_id)
-    const digests = record.steps.flatMap(({ outcome_digest }) => outcome_digest ?? [])
-    if (digests.length > 0) this.#later({ user: record.user, forget: () => this.#forget(key, digests) }, report)
+    // Of all that the record says no more than this is held for minutes.
+    const beside = record.steps.flatMap(({ outcome, outcome_digest }) =>
+      outcome === undefined && outcome_digest !== undefined ? [outcome_digest] : [],
+    )
+    const inside = record.steps.some(({ outcome }) => outcome !== undefined)
+    const forget = async (): Promise<void> => {
+      for (const digest of beside) await this.#bucket.put(outcomeKey(key, digest), FORGOTTEN)
+      if (inside) await this.#records.forgetOutcomes(key)
+    }
+    if (beside.length > 0 || inside) this.#later({ user: record.user, forget }, report)
   }
 
   /** Of a person who is erased, at once. What waits in other replicas, these forget. Throws Fault `unavailable`. */
@@ -65,10 +86,6 @@ export class OutcomeCopies {
     setTimeout(() => {
       if (this.#waiting.delete(waiting)) waiting.forget().catch(report)
     }, FORGET_AFTER_MS).unref()
-  }
-
-  async #forget(key: string, digests: readonly string[]): Promise<void> {
-    for (const digest of digests) await this.#bucket.put(outcomeKey(key, digest), FORGOTTEN)
   }
 
   async #sayStep(record: IntentRecord, stepId: string, digest: string): Promise<void> {

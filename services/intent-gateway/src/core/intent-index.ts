@@ -8,6 +8,8 @@ export interface LiveEntry {
 }
 
 const DONE_KEPT_MAX = 50_000
+/** Settled so lately that their last change may still be announced. */
+const SETTLED_KEPT_MAX = 2000
 const MINUTE_S = 60
 
 /**
@@ -18,6 +20,7 @@ export class IntentIndex {
   readonly #live = new Map<string, LiveEntry>()
   readonly #byDigest = new Map<string, string>()
   readonly #done = new Map<string, string>()
+  readonly #settled = new Map<string, number>()
   readonly #byAgent = new Map<string, Set<string>>()
   readonly #starts = new Map<string, number[]>()
 
@@ -27,12 +30,23 @@ export class IntentIndex {
     if (known !== undefined && known.revision >= revision) return
     if (known === undefined && !this.#done.has(record.digest)) this.#noteStart(record)
     this.#byDigest.delete(record.digest)
-    if (isDone(record)) this.#settle(key, record)
+    if (isDone(record)) this.#settle(key, record, revision)
     else {
       this.#byDigest.set(record.digest, key)
       this.#live.set(key, { key, record, revision })
     }
     this.#count(key, record)
+  }
+
+  /** What this process knows beyond what the bucket has, until the bucket has something newer. */
+  note(key: string, record: LiveRecord): void {
+    const entry = this.#live.get(key)
+    if (entry !== undefined) this.#live.set(key, { ...entry, record })
+  }
+
+  /** The revision that is known of an intent which is not settled, or was lately. */
+  revisionOf(key: string): number | undefined {
+    return this.#live.get(key)?.revision ?? this.#settled.get(key)
   }
 
   get(key: string): LiveEntry | undefined {
@@ -65,11 +79,12 @@ export class IntentIndex {
     yield* this.#live.values()
   }
 
-  #settle(key: string, { digest }: IntentRecord): void {
+  #settle(key: string, { digest }: IntentRecord, revision: number): void {
     this.#live.delete(key)
     this.#done.set(digest, key)
-    const oldest = this.#done.keys().next().value
-    if (this.#done.size > DONE_KEPT_MAX && oldest !== undefined) this.#done.delete(oldest)
+    trim(this.#done, DONE_KEPT_MAX)
+    this.#settled.set(key, revision)
+    trim(this.#settled, SETTLED_KEPT_MAX)
   }
 
   #count(key: string, record: IntentRecord): void {
@@ -88,4 +103,9 @@ export class IntentIndex {
     recent.push(accepted_at)
     this.#starts.set(agent_id, recent)
   }
+}
+
+function trim(map: Map<string, unknown>, sizeMax: number): void {
+  const oldest = map.keys().next().value
+  if (map.size > sizeMax && oldest !== undefined) map.delete(oldest)
 }

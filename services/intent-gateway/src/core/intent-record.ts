@@ -1,5 +1,6 @@
 import {
   ActionName,
+  Compact,
   Fault,
   Id,
   INTENT_STATES,
@@ -28,6 +29,8 @@ export interface StepRecord {
   readonly reason?: Reason
   /** Of the gateway's outcome that was counted last. */
   readonly outcome_digest?: string
+  /** That outcome as its gateway signed it, where it is small and ends the step or a try; others lie under keys of their own. */
+  readonly outcome?: string
   /** An outcome of its gateway ended it: nothing that comes later counts. */
   readonly ended?: true
   /** Uses that ended without effect (`refused` with `too_late` or `interrupted`), by their number. */
@@ -130,6 +133,7 @@ const shownStep = {
   state: z.enum(STEP_STATES),
   reason: ReasonValue.exactOptional(),
   outcome_digest: Sha256.exactOptional(),
+  outcome: Compact.exactOptional(),
 }
 const shownPlan = { plan_id: Id, plan_digest: Sha256, gateway_id: Id }
 const both = {
@@ -233,6 +237,11 @@ export function doneOf(record: LiveRecord): DoneRecord {
       .filter(({ out }) => out === true)
       .map(({ plan_id, plan_digest, gateway_id }) => ({ plan_id, plan_digest, gateway_id })),
   }
+}
+
+/** The same without its gateways' outcomes: STATUS cannot lose them any more. */
+export function withoutOutcomes(record: DoneRecord): DoneRecord {
+  return { ...record, steps: record.steps.map(({ outcome: _, ...step }) => step) }
 }
 
 /** Keys of the bucket `intents`. A state's key alone has two tokens. */

@@ -8,6 +8,8 @@ export type Move =
   | { readonly kind: 'dispatch'; readonly gateways: readonly string[] }
   /** Plans are out and their gateways are silent: a plan or an outcome may be lost. */
   | { readonly kind: 'repeat'; readonly gateways: readonly string[] }
+  /** Plans are out, and nobody has been told: their gateways are silent. */
+  | { readonly kind: 'tell' }
   | { readonly kind: 'close'; readonly why: CloseReason; readonly gateways: readonly string[] }
   /** Nobody came in time, and no token can exist. */
   | { readonly kind: 'expire' }
@@ -48,8 +50,14 @@ function followPlans(record: LiveRecord, nowSeconds: number): Move {
   if (expired.length > 0) return { kind: 'close', why: 'expired', gateways: expired }
   const unsure = open.filter(({ out }) => out !== true).map(({ gateway_id }) => gateway_id)
   if (unsure.length > 0) return { kind: 'dispatch', gateways: unsure }
-  return followSilent(record, nowSeconds, Math.min(...open.map(({ exp }) => exp)))
+  const until = Math.min(...open.map(({ exp }) => exp))
+  if (record.state !== 'approved') return followSilent(record, nowSeconds, until)
+  const tellAt = Math.max(...open.map(({ sent }) => sent?.at ?? 0)) + TELL_AFTER_S
+  return tellAt <= nowSeconds ? { kind: 'tell' } : { kind: 'wait', until: Math.min(until, tellAt) }
 }
+
+/** How long the first word of a gateway is waited for, which says with it that the plans are out. */
+const TELL_AFTER_S = 2
 
 /** After this time without an end of all its steps a plan is sent again, then at doubled intervals. */
 const REPEAT_S = 10

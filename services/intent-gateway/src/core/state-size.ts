@@ -14,6 +14,14 @@ const RECORD_PLAN_BYTES = 221
 const STATUS_REST_BYTES = 3000
 const RECORD_REST_BYTES = 6000
 
+/** What outcomes of an intent may take in its record, so that they need no keys of their own. It has that room: only few steps come near it. */
+const OUTCOMES_BYTES = 8000
+
+/** Whether the outcome of a step is kept in the record itself. */
+export function isKeptInside(outcome: string, steps: number): boolean {
+  return outcome.length * steps <= OUTCOMES_BYTES
+}
+
 /** Whether everything that can come to be said of these steps fits. */
 export function stateWouldFit(
   steps: readonly { readonly device_id: string; readonly gateway_id: string; readonly group: string }[],

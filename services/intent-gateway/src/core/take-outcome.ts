@@ -1,7 +1,7 @@
 import type { Outcome } from '@writ/contracts'
 import type { LiveRecord, StepRecord } from './intent-record.ts'
 import { shortened } from './state-size.ts'
-import { withSteps } from './transitions.ts'
+import { sentOut, withSteps } from './transitions.ts'
 
 /**
  * What an outcome meant. `counted`: it says where its step stands. `try-ended`: that use had no effect and there are more.
@@ -14,8 +14,17 @@ export interface TakenOutcome {
   readonly effect: OutcomeEffect
 }
 
-/** The first final outcome of a step counts; a try that ended without effect is not final while others are left (CONTRACT "Outcome"). */
-export function takeOutcome(record: LiveRecord, outcome: Outcome, digest: string, nowSeconds: number): TakenOutcome {
+/**
+ * The first final outcome of a step counts; a try that ended without effect is not final while others are left (CONTRACT "Outcome").
+ * Whoever hears of a plan's step knows that the plan is out. `text`: the outcome itself, where it is kept in the record.
+ */
+export function takeOutcome(
+  record: LiveRecord,
+  outcome: Outcome,
+  digest: string,
+  nowSeconds: number,
+  text?: string,
+): TakenOutcome {
   const step = record.steps.find(({ step_id }) => step_id === outcome.step_id)
   const plan = record.plans.find(({ plan_id }) => plan_id === outcome.plan_id)
   if (step === undefined || plan === undefined) return { record, effect: 'late' }
@@ -25,9 +34,10 @@ export function takeOutcome(record: LiveRecord, outcome: Outcome, digest: string
   const unbegun = step.state === 'cancelled' || step.state === 'expired' || step.state === 'revoked'
   if (step.ended || (unbegun && outcome.state === 'refused')) return { record, effect: 'late' }
   const replaced = (changes: Partial<StepRecord>): LiveRecord => {
-    const { reason: _, ...rest } = step
-    const next = { ...rest, ...changes, outcome_digest: digest }
-    return withSteps(record, { ...record, steps: record.steps.map((other) => (other === step ? next : other)) })
+    const { reason: _, outcome: __, ...rest } = step
+    const next = { ...rest, ...changes, outcome_digest: digest, ...(text !== undefined && { outcome: text }) }
+    const { plans } = plan.out === true ? record : sentOut(record, [plan.plan_id], nowSeconds)
+    return withSteps(record, { ...record, plans, steps: record.steps.map((other) => (other === step ? next : other)) })
   }
   const reason = outcome.reason === undefined ? {} : { reason: shortened(outcome.reason, record.steps.length) }
   if (outcome.state === 'started')

@@ -1,7 +1,8 @@
 import type { Decision, Intent, Outcome } from '@writ/contracts'
 import { describe, expect, test } from 'vitest'
-import { formatRecord, type LiveRecord, parseRecord } from './intent-record.ts'
+import { doneOf, formatRecord, type LiveRecord, parseRecord, withoutOutcomes } from './intent-record.ts'
 import { nextMove } from './next-move.ts'
+import { isKeptInside, stateWouldFit } from './state-size.ts'
 import { statusBody } from './status.ts'
 import { takeOutcome } from './take-outcome.ts'
 import {
@@ -11,10 +12,11 @@ import {
   closed,
   closing,
   decided,
-  dispatched,
   ended,
+  executing,
   planned,
   sentAgain,
+  sentOut,
   waitsForApproval,
   waitsForAttestation,
 } from './transitions.ts'
@@ -46,6 +48,7 @@ const plan = (gateway: string, exp = NOW + 300) => ({
   exp,
 })
 const fresh = () => accepted(intent, { digest: DIGEST, kid: digest('K') }, steps, NOW)
+const dispatched = (record: LiveRecord, ids: readonly string[], now: number) => executing(sentOut(record, ids, now))
 const out = (maxUses = 1): LiveRecord => {
   const at = planned(decided(fresh(), 1, { n: 1, digest: digest('D') }), [plan('g1'), plan('g2')], steps, maxUses)
   return dispatched(at, ['p-g1', 'p-g2'], NOW)
@@ -74,9 +77,22 @@ describe('n', () => {
     expect([first.n, noted.n]).toEqual([1, 1])
     const approvedOnce = planned(noted, [plan('g1')], steps, 1)
     expect([approvedOnce.n, approvedOnce.state]).toEqual([2, 'approved'])
-    const executing = dispatched(approvedOnce, ['p-g1'], NOW)
-    expect([executing.n, executing.state]).toEqual([3, 'executing'])
-    expect(dispatched(executing, ['p-g1'], NOW).n).toBe(3)
+    const told = dispatched(approvedOnce, ['p-g1'], NOW)
+    expect([told.n, told.state]).toEqual([3, 'executing'])
+    expect(dispatched(told, ['p-g1'], NOW).n).toBe(3)
+  })
+
+  test('rises once when a gateway’s first word tells that its plan is out, whoever noted that or did not', () => {
+    const at = planned(decided(fresh(), 1, { n: 1, digest: digest('D') }), [plan('g1'), plan('g2')], steps, 1)
+    const noted = sentOut(at, ['p-g1', 'p-g2'], NOW)
+    expect([noted.n, noted.state]).toEqual([2, 'approved'])
+    for (const before of [at, noted]) {
+      const { record } = take(before, { state: 'started' }, 'S')
+      expect([record.n, record.state, record.steps[0]?.state]).toEqual([3, 'executing', 'started'])
+      expect(record.plans[0]).toMatchObject({ out: true, sent: { times: 1 } })
+      expect(record.plans[1]?.out).toBe(before === noted ? true : undefined)
+      expect(executing(record)).toBe(record)
+    }
   })
 
   test('plans are shown when they are out, not before', () => {
@@ -85,6 +101,62 @@ describe('n', () => {
     expect(statusBody(dispatched(at, ['p-g1'], NOW)).plans).toEqual([
       { plan_id: 'p-g1', plan_digest: DIGEST, gateway_id: 'g1' },
     ])
+  })
+})
+
+describe('plans that are out', () => {
+  const at = () => planned(decided(fresh(), 1, { n: 1, digest: digest('D') }), [plan('g1'), plan('g2')], steps, 1)
+
+  test('are sent again by a process that does not know, and told of by the one that does, if nothing is heard', () => {
+    expect(nextMove(at(), NOW)).toEqual({ kind: 'dispatch', gateways: ['g1', 'g2'] })
+    const noted = sentOut(at(), ['p-g1', 'p-g2'], NOW)
+    expect(nextMove(noted, NOW + 1)).toEqual({ kind: 'wait', until: NOW + 2 })
+    expect(nextMove(noted, NOW + 2)).toEqual({ kind: 'tell' })
+    expect(nextMove(executing(noted), NOW + 2)).toEqual({ kind: 'wait', until: NOW + 10 })
+  })
+
+  test('and never decided about or ended anew', () => {
+    const noted = sentOut(at(), ['p-g1', 'p-g2'], NOW)
+    expect(ended(noted, 'denied', [])).toBe(noted)
+    expect(nextMove(noted, NOW + 300)).toMatchObject({ kind: 'close', why: 'expired' })
+  })
+})
+
+describe('an outcome that is kept in the record', () => {
+  const kept = (record: LiveRecord, letter: string, changes: Partial<Outcome> = {}) =>
+    takeOutcome(record, outcome(changes), digest(letter), NOW + 1, `text ${letter}`).record
+
+  test('comes back with it, stays when it is settled, and goes later', () => {
+    const record = kept(out(), 'S')
+    expect(parseRecord(Buffer.from(formatRecord(record)))).toEqual(record)
+    const done = doneOf(record)
+    expect(done.steps[0]).toMatchObject({ outcome: 'text S', outcome_digest: digest('S') })
+    expect(parseRecord(Buffer.from(formatRecord(done)))).toEqual(done)
+    expect(formatRecord(withoutOutcomes(done))).not.toContain('text S')
+  })
+
+  test('is shown in no status, and goes with the next one of its step', () => {
+    const late = { state: 'refused', reason: { code: 'too_late', message: 'x' }, use_id: 'p-g1/s0/1' } as const
+    const tried = kept(out(2), 'A', late)
+    expect(tried.steps[0]?.outcome).toBe('text A')
+    expect(JSON.stringify(statusBody(tried))).not.toContain('text A')
+    const begun = take(tried, { state: 'started' }, 'B').record
+    expect(begun.steps[0]?.outcome).toBeUndefined()
+  })
+
+  test('has room: what is kept inside leaves the record below its bound', () => {
+    const wide = Array.from({ length: 8 }, (_, n) => ({
+      step_id: `s${n}`,
+      device_id: 'd'.repeat(64),
+      gateway_id: 'g'.repeat(64),
+      group: 'x'.repeat(64),
+    }))
+    expect(stateWouldFit(wide)).toBe(true)
+    expect([
+      isKeptInside('x'.repeat(1000), 8),
+      isKeptInside('x'.repeat(1001), 8),
+      isKeptInside('x'.repeat(8001), 1),
+    ]).toEqual([true, false, false])
   })
 })
 

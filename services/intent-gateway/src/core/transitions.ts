@@ -166,12 +166,17 @@ function sentOf({ plans }: LiveRecord, { plan_id }: PlanRecord): Pick<PlanRecord
   return { ...(out && { out }), ...(sent && { sent }), ...(stopped && { stopped }) }
 }
 
-/** The stream has acknowledged these plans. */
-export function dispatched(record: LiveRecord, planIds: readonly string[], nowSeconds: number): LiveRecord {
-  const out = sentAgain(record, planIds, nowSeconds).plans.map((plan) =>
+/** The stream has acknowledged these plans. Its status does not say so yet: a gateway's first word will, or `executing`. */
+export function sentOut(record: LiveRecord, planIds: readonly string[], nowSeconds: number): LiveRecord {
+  const plans = sentAgain(record, planIds, nowSeconds).plans.map((plan) =>
     planIds.includes(plan.plan_id) ? { ...plan, out: true as const } : plan,
   )
-  return withSteps(record, { ...record, plans: out })
+  return { ...record, plans }
+}
+
+/** Its plans are out, and its status says so. */
+export function executing(record: LiveRecord): LiveRecord {
+  return record.state === 'approved' && record.plans.length > 0 ? withSteps(record, record) : record
 }
 
 /** When these plans were sent last, and how often. */

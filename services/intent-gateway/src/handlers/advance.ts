@@ -4,7 +4,7 @@ import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type CloseReason, type LiveRecord, stateKey } from '../core/intent-record.ts'
 import { type Move, nextMove } from '../core/next-move.ts'
-import { closing, ended } from '../core/transitions.ts'
+import { closing, ended, executing } from '../core/transitions.ts'
 import type { Clock } from '../ports.ts'
 
 export interface AdvanceDeps {
@@ -56,6 +56,9 @@ async function make(deps: AdvanceDeps, key: string, record: LiveRecord, move: Mo
       break
     case 'repeat':
       await orWithdrawn(deps, record, move.gateways, () => deps.repeat(record, move.gateways))
+      break
+    case 'tell':
+      await deps.records.modify(key, executing)
       break
     case 'close':
       await deps.close(record, move.why, move.gateways)

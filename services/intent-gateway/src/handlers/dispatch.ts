@@ -7,7 +7,7 @@ import type { IntentRecords } from '../adapters/intent-records.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { isFinal, type LiveRecord, type NumberedDecision, type PlanRecord, stateKey } from '../core/intent-record.ts'
 import { gatewaysOf } from '../core/routes.ts'
-import { decided, dispatched, planned, type RoutedStep, sentAgain } from '../core/transitions.ts'
+import { decided, planned, type RoutedStep, sentAgain, sentOut } from '../core/transitions.ts'
 import type { Ask, AuthorityView, Clock, Meter, Sign } from '../ports.ts'
 import { buildPlan, earlierOf, type Outgoing } from './build-plan.ts'
 
@@ -41,7 +41,7 @@ export interface Allowed {
 export type SendOut = (allowed: Allowed, decision: NumberedFile) => Promise<'out' | 'again'>
 
 /**
- * allow → tokens → plans recorded → documents and `plan.dispatched` durable (G4) → plans published → `executing`. After the plans
+ * allow → tokens → plans recorded → documents and `plan.dispatched` durable (G4) → plans published. After the plans
  * are recorded they may be out, so from there on nothing is decided anew: a repetition gets the same tokens and sends plans of the
  * same ids, which a gateway knows again.
  */
@@ -179,8 +179,8 @@ async function publishNow(
   )
   deps.meter.passed(key, 'dispatch')
   const ids = plans.map(({ plan }) => plan.plan_id)
-  const change = await deps.records.modify(key, (now) => dispatched(now, ids, deps.clock.nowSeconds()))
-  if (change !== undefined) await deps.statuses.say(change.after)
+  // Written with the gateway's first word, or when it stays silent. A process that ends before leaves plans that may be out.
+  deps.records.note(key, (known) => sentOut(known, ids, deps.clock.nowSeconds()))
 }
 
 /** The one token of an intent and gateway: minted now, or the one that was. Throws token-issuer's no. */

@@ -36,9 +36,13 @@ export function settle(deps: SettleDeps): (record: LiveRecord) => Promise<void> 
     if (record.plans.length === 0) await recordEnd(deps, record, approvals)
     else await recordOutcomes(deps, record)
     await rememberAnswers(deps, approvals)
-    const numbers = Array.from({ length: record.decisions.count }, (_, index) => index + 1)
-    await Promise.all(numbers.map((n) => deps.files.forget(key, n)))
-    await deps.files.forgetAfter(key, record.decisions.count)
+    const { count } = record.decisions
+    const numbers = Array.from({ length: count }, (_, index) => index + 1)
+    await Promise.all([
+      ...numbers.map((n) => deps.files.forget(key, n)),
+      deps.files.forgetAfter(key, count),
+      deps.records.forgetTexts(record),
+    ])
     await deps.records.settle(record)
     for (const { plan_digest } of record.plans) deps.made.delete(plan_digest)
     deps.outcomes.forgetLater(record, deps.reportLate)

@@ -6,6 +6,7 @@ import type { Evidence } from '../adapters/evidence.ts'
 import type { OutcomeCopies } from '../adapters/outcome-copies.ts'
 import type { Statuses } from '../adapters/statuses.ts'
 import { type IntentRecord, isDone } from '../core/intent-record.ts'
+import { isKeptInside } from '../core/state-size.ts'
 import { type OutcomeEffect, takeOutcome as take } from '../core/take-outcome.ts'
 import type { Ask, AuthorityView, Clock, Meter, Refusals } from '../ports.ts'
 import { type KnownKeyDeps, knownKey } from './known-key.ts'
@@ -26,7 +27,7 @@ export interface TakeOutcomeDeps extends KnownKeyDeps {
 }
 
 /**
- * Takes one message of `outcome.<gateway_id>`: a copy, state, then the gateway's own bytes and the status, then the evidence. When it resolves,
+ * Takes one message of `outcome.<gateway_id>`: state, with a copy in it or before it, then the gateway's own bytes and the status, then the evidence. When it resolves,
  * all of that is done and the message may be acknowledged; the same outcome again repeats what may be missing and changes nothing.
  * Throws Fault `unavailable` when it must come again.
  */
@@ -67,11 +68,13 @@ async function count(
   noteSpan({ 'writ.intent_digest': record.digest, 'writ.step_id': claims.step_id, 'writ.state': claims.state })
   checkPlan(record, gatewayId, claims)
   if (isDone(record)) return late(deps, record, claims, jws)
-  if (claims.state !== 'started' && take(record, claims, jws.digest, deps.clock.nowSeconds()).effect !== 'late')
+  const ends = claims.state !== 'started'
+  const inside = ends && isKeptInside(jws.compact, record.steps.length)
+  if (ends && !inside && take(record, claims, jws.digest, deps.clock.nowSeconds()).effect !== 'late')
     await deps.outcomes.keep(key, jws.digest, jws.compact)
   let effect: OutcomeEffect = 'late'
   const change = await deps.records.modify(key, (latest) => {
-    const taken = take(latest, claims, jws.digest, deps.clock.nowSeconds())
+    const taken = take(latest, claims, jws.digest, deps.clock.nowSeconds(), inside ? jws.compact : undefined)
     effect = taken.effect
     return taken.record
   })
