@@ -106,6 +106,26 @@ describe.each(['log/', ''])('the bucket policy of a store under %j', (prefix) =>
       'SinkWrites',
     ],
     [
+      'the self-test try a stale replacement',
+      's3:PutObject',
+      {
+        who: SINK,
+        key: '.probe/ab/stale_replace/checkpoint',
+        context: { ...REPLACE, 's3:object-lock-remaining-retention-days': '1' },
+      },
+      'SinkWrites',
+    ],
+    [
+      'the self-test prolong a probe',
+      's3:PutObjectRetention',
+      {
+        who: SINK,
+        key: '.probe/ab/extend_retention',
+        context: { ...TLS, 's3:object-lock-mode': 'COMPLIANCE', 's3:object-lock-remaining-retention-days': '1' },
+      },
+      'SinkWrites',
+    ],
+    [
       'the sink creates the first checkpoint',
       's3:PutObject',
       { who: SINK, key: CHECKPOINT, context: WRITE },
