@@ -13,6 +13,7 @@ const SLOW_MS = 4000
 const [dir] = process.argv.slice(2)
 const config = readConfig(process.env)
 
+/** @param {string} step */
 function taken(step) {
   let how
   try {
@@ -25,6 +26,12 @@ function taken(step) {
   return how
 }
 
+/**
+ * @template T
+ * @param {string} step
+ * @param {() => Promise<T>} body
+ * @returns {Promise<T>}
+ */
 async function around(step, body) {
   const how = taken(step)
   if (how === 'stopped right before') process.kill(process.pid, 'SIGSTOP')
@@ -39,6 +46,7 @@ async function around(step, body) {
   return result
 }
 
+/** @param {string} key */
 function writeStepOf(key) {
   if (key.includes('.meta/staging/')) return 'stage'
   if (key.includes('.meta/seals/')) return 'reserve'
@@ -49,6 +57,7 @@ function writeStepOf(key) {
 }
 
 let reserved = false
+/** @param {string} key */
 function readStepOf(key) {
   const step = writeStepOf(key)
   if (step === 'bundle' || step === 'tile') return 'read back'
@@ -58,30 +67,36 @@ function readStepOf(key) {
 }
 
 const store = await openStore(config.store)
+/** @type {Pick<import('@writ/worm-store').WormStore, 'put' | 'replace' | 'get'>} */
 const steps = {
-  put: (key, ...args) =>
+  put: (key, bytes, until) =>
     around(writeStepOf(key), async () => {
-      const outcome = await store.put(key, ...args)
+      const outcome = await store.put(key, bytes, until)
       reserved ||= writeStepOf(key) === 'reserve'
       return outcome
     }),
-  replace: (key, ...args) => around(writeStepOf(key), () => store.replace(key, ...args)),
+  replace: (key, bytes, expected, until) => around(writeStepOf(key), () => store.replace(key, bytes, expected, until)),
   get: (key) => around(readStepOf(key), () => store.get(key)),
 }
 const stepped = new Proxy(store, {
   get: (target, name) => {
-    if (name in steps) return steps[name]
-    const value = target[name]
+    const value = Reflect.get(name in steps ? steps : target, name)
     return typeof value === 'function' ? value.bind(target) : value
   },
 })
 
 const key = noteSignerOf(await openSigner(config.logKey))
+/**
+ * @template T
+ * @param {string} text
+ * @param {() => Promise<T>} body
+ */
 const noted = (text, body) =>
   around('sign', async () => {
     appendFileSync(`${dir}/notes`, `${text}\u0000`)
     return await body()
   })
+/** @type {import('@writ/audit').NoteSigner} */
 const signer = {
   ...key,
   sign: (text) => noted(text, () => key.sign(text)),

@@ -43,6 +43,7 @@ export async function startAuditSink(config: Config, overrides: Overrides = {}):
       checkRetentionCap(config.retentionRegime, config.retentionDays, early.region)
       return await proveStore(config, early)
     },
+    beginsUnrecorded: true,
   })
   const loop = startLoop(context, config, {
     signer: overrides.signer ?? (await openLogKeys(context, config)),
