@@ -277,12 +277,24 @@ export class Judge {
     const { type, detail } = event
     if (type === 'log.opened' && index === 0) epoch.opening = detail ?? {}
     if (type === 'source.started') {
-      const { source, seq, digest } = Object(detail?.['previous']) as Record<string, unknown>
-      if (typeof source === 'string' && typeof seq === 'number' && typeof digest === 'string')
-        this.#chains.namedPrevious({ source, seq, digest, by: where })
+      this.#follows(detail?.['previous'], where)
       this.#stores.started(event, epoch.origin, where)
     }
     if (type === 'record.filed') this.#filed(event, where)
+  }
+
+  /** Which boot came before is an instance's own word: of others' chains it says nothing. */
+  #follows(previous: unknown, where: Where): void {
+    const { source, seq, digest } = Object(previous) as Record<string, unknown>
+    if (typeof source !== 'string' || typeof seq !== 'number' || typeof digest !== 'string') return
+    if (instanceOf(source) === instanceOf(where.source ?? ''))
+      this.#chains.namedPrevious({ source, seq, digest, by: where })
+    else
+      this.#options.findings.add(
+        'out_of_role',
+        where,
+        `${where.source} said where the chain of another ended, which is not its to say.`,
+      )
   }
 
   /** A filed record's keys, by the event's word. Where its command was opened, the command's own word was compared with it before. */
@@ -451,4 +463,6 @@ function placeOf({ epoch: { log }, index }: Again): { readonly log?: string; rea
   return { ...(log !== undefined && { log }), leaf: index }
 }
 
+/** `<role>/<instance>` of a source. */
+const instanceOf = (source: string): string => source.slice(0, source.lastIndexOf('/'))
 const isParty = (kind: unknown): kind is PartyKind => (PARTY_KINDS as readonly unknown[]).includes(kind)

@@ -494,6 +494,18 @@ describe('the chain of a source', () => {
       await verdictsOf({}, {}, async (made) => next(3, (made.sources['token-issuer'] as TestSource).prev ?? '')()),
     ).toEqual([])
   })
+
+  test('ends where its own next boot says, and not where another source says', async () => {
+    for (const seq of [0, 3, 90]) {
+      const hostile = async ({ sources }: Awaited<ReturnType<typeof plant>>) => [
+        await (sources['gateway'] as TestSource).message('odd', START + 60, [
+          auditEvent('source.started', { detail: { previous: { source: 'token-issuer/i1/b1', seq, digest: other } } }),
+        ]),
+      ]
+      expect(await verdictsOf({}, {}, hostile)).toEqual(['out_of_role'])
+      await rm(dir, { recursive: true })
+    }
+  })
 })
 
 // ---- Evidence ------------------------------------------------------------------------------------------------------
