@@ -30,6 +30,16 @@ export async function foundInFiles(dir: string, words: Readonly<Record<string, s
   const names = await readdir(dir, { recursive: true, withFileTypes: true })
   const files = names.filter((each) => each.isFile()).map((each) => join(each.parentPath, each.name))
   const all: string[] = []
-  for (const file of files) all.push(...found(relative(dir, file), await readFile(file), words))
+  for (const file of files) all.push(...found(relative(dir, file), await readIfThere(file), words))
   return [all, files.length]
+}
+
+/** A server replaces its small files all the time. */
+async function readIfThere(file: string): Promise<Uint8Array> {
+  try {
+    return await readFile(file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return new Uint8Array()
+    throw error
+  }
 }

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { LOCAL_ROLES, type LocalRole, preparePlant, type Stack, startStack } from '@writ/local'
+import { LOCAL_ROLES, type LocalRole, preparePlant, type Stack, type StackOptions, startStack } from '@writ/local'
 import type { KeyReferences } from '@writ/plane'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -12,6 +12,7 @@ export const REGION = 'eusc-de-east-1'
 export interface Ran {
   readonly code: number
   readonly out: string
+  readonly err: string
   /** The JSON document that `--json` printed. */
   readonly json: Readonly<Record<string, unknown>>
 }
@@ -33,6 +34,7 @@ export async function startLocalStack(
   name: string,
   env: Readonly<Record<string, string>> = {},
   keys?: KeyReferences,
+  { region = REGION, around }: { readonly region?: string; readonly around?: StackOptions['around'] } = {},
 ): Promise<LocalStack> {
   const home = await mkdtemp(join(tmpdir(), `writ-${name}-`))
   const said: string[] = []
@@ -42,8 +44,9 @@ export async function startLocalStack(
       home,
       root,
       env: { ...process.env, ...env },
-      region: REGION,
+      region,
       log,
+      ...(around !== undefined && { around }),
       ...(keys !== undefined && { keys }),
     })
     try {
@@ -82,7 +85,7 @@ function runWrit(home: string, args: readonly string[], fails: boolean): Promise
     execFile(file, ['--home', home, '--json', ...args], { cwd: root }, (error, out, err) => {
       const code = typeof error?.code === 'number' ? error.code : error === null ? 0 : -1
       if (code !== 0 && !fails) return reject(new Error(`writ ${args.join(' ')} exits ${code}: ${out}${err}`))
-      resolve({ code, out, json: parsed(out) })
+      resolve({ code, out, err, json: parsed(out) })
     })
   })
 }

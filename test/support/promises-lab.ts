@@ -90,13 +90,17 @@ export class Lab implements AsyncDisposable {
   }
 
   async device(id: string, gateway_id: string, more: Partial<RecordOf<'device'>> = {}): Promise<void> {
-    const record = { gateway_id, group: 'lab', jurisdiction: REGION, actions: ACTIONS, ...more }
+    const { region } = this.stack.plane
+    const record = { gateway_id, group: 'lab', jurisdiction: region, actions: ACTIONS, ...more }
     await ensureRecord(this.stack.operator, { kind: 'device', id, record, reason: 'The laboratory.' })
   }
 
   /** @param natsPort where its connection goes, when not straight to the server. */
   async gateway(id: string, natsPort?: number): Promise<LabGateway> {
-    const dir = await this.#enrolled('gateway', id, (keys) => ({ keys, jurisdiction: REGION }))
+    const dir = await this.#enrolled('gateway', id, (keys) => ({
+      keys,
+      jurisdiction: this.stack.plane.region,
+    }))
     const enrolment = join(dir, 'enrolment.json')
     if (natsPort !== undefined) {
       const text = JSON.parse(await readFile(enrolment, 'utf8')) as object

@@ -1,5 +1,5 @@
 export { preparePlant } from './plant/prepare-plant.ts'
 export { LOCAL_ROLES, type LocalRole } from './stack/specs.ts'
-export { type Stack, startStack } from './stack/stack.ts'
+export { type Stack, type StackOptions, startStack } from './stack/stack.ts'
 export type { ProcessSpec } from './stack/supervisor.ts'
 export { evidenceReport } from './story/verify-evidence.ts'

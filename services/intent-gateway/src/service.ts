@@ -15,6 +15,7 @@ import { holdsOf } from './adapters/holds.ts'
 import { IntentRecords } from './adapters/intent-records.ts'
 import { OutcomeCopies } from './adapters/outcome-copies.ts'
 import { Papers } from './adapters/papers.ts'
+import { regionsOf } from './adapters/regions.ts'
 import { Room } from './adapters/room.ts'
 import { Statuses } from './adapters/statuses.ts'
 import { type ErasableKeys, SubjectEraser } from './adapters/subject-eraser.ts'
@@ -75,6 +76,7 @@ interface Parts {
   readonly clock: Clock
   readonly sign: Sign
   readonly records: IntentRecords
+  readonly regionOf: (deviceId: string) => string | undefined
   readonly files: DecisionFiles
   readonly claims: Claims
   readonly statuses: Statuses
@@ -127,6 +129,7 @@ async function makeParts(
       },
     },
     records,
+    regionOf: await regionsOf(config),
     files: new DecisionFiles(bucket),
     claims: new Claims(bucket),
     outcomes,

@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(home, { recursive: true, force: true }))
 const open = async (env: Record<string, string> = {}) => {
-  const { reader: _, ...store } = await openLocalStore(paths, { AWS_REGION: 'eusc-de-east-1', ...env })
+  const { openReader: _, ...store } = await openLocalStore(paths, { AWS_REGION: 'eusc-de-east-1', ...env })
   return store
 }
 const own = () => ({ url: `file:${paths.store}`, dir: paths.store, settings: { WRIT_STORE_UNPROVEN: 'local-stack' } })
@@ -26,7 +26,7 @@ test('is the plane’s own folder unless told otherwise', async () => {
 
 test('is the bucket that WRIT_STORE names, with what audit-sink must be told, and no word for a store that is not proven', async () => {
   vi.stubEnv('AWS_REGION', 'eusc-de-east-1')
-  const settings = { WRIT_RESIDENCY: '/etc/writ/residency.json', WRIT_RETENTION_DAYS: '366' }
+  const settings = { WRIT_RETENTION_REGIME: 'one-year', WRIT_RETENTION_DAYS: '366' }
   expect(await open({ WRIT_STORE: 's3://evidence/plane-1/', ...settings, OTHER: 'x' })).toEqual({
     url: 's3://evidence/plane-1',
     settings,

@@ -12,13 +12,13 @@ export interface LocalStore {
   readonly url: string
   /** Its folder, unless it is in a bucket. */
   readonly dir?: string
-  readonly reader: LogReader
+  openReader(): Promise<LogReader>
   /** What else audit-sink is told about it. */
   readonly settings: Readonly<Record<string, string>>
 }
 
 /** Settings of audit-sink that whoever starts the plane may give. */
-const PASSED_ON = ['WRIT_RESIDENCY', 'WRIT_RETENTION_REGIME', 'WRIT_RETENTION_DAYS', 'WRIT_STORE_UNPROVEN']
+const PASSED_ON = ['WRIT_RETENTION_REGIME', 'WRIT_RETENTION_DAYS', 'WRIT_STORE_UNPROVEN']
 
 /**
  * The store that `WRIT_STORE` names, else the plane's own folder. A log stays where it was begun: another place would begin a second history under the same
@@ -41,13 +41,13 @@ export async function openLocalStore(
     return value === undefined || value === '' ? [] : [[name, value] as const]
   })
   if (url.startsWith('s3:'))
-    return { url, reader: storeReader(await openStore(url)), settings: Object.fromEntries(given) }
+    return { url, openReader: async () => storeReader(await openStore(url)), settings: Object.fromEntries(given) }
   const dir = storeDirectory(url)
   // One disk is not WORM against its owner: said in the log of every local plane.
   return {
     url,
     dir,
-    reader: directoryReader(dir),
+    openReader: async () => directoryReader(dir),
     settings: { WRIT_STORE_UNPROVEN: 'local-stack', ...Object.fromEntries(given) },
   }
 }

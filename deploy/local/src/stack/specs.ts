@@ -22,8 +22,8 @@ export interface Programs {
   readonly root: string
   /** What every child may see of the environment. */
   readonly env: Readonly<Record<string, string>>
-  /** What services may see beyond that: the way to a KMS or a bucket, as the AWS SDK reads it. */
-  readonly aws: Readonly<Record<string, string>>
+  /** What services may see beyond that: the way to a KMS or a bucket, as the AWS SDK reads it, and which device belongs to which region. */
+  readonly forServices: Readonly<Record<string, string>>
 }
 
 const SERVER_WITHIN_MS = 20_000
@@ -125,7 +125,7 @@ export function serviceSpec(
     args: ['--enable-source-maps', join(programs.root, 'services', role, 'dist', 'main.js')],
     env: {
       ...programs.env,
-      ...programs.aws,
+      ...programs.forServices,
       WRIT_MODE: 'production',
       WRIT_ENROLMENT: join(paths.service(role, INSTANCE), 'enrolment.json'),
       WRIT_STATE_DIR: paths.state(`${role}-${INSTANCE}`),

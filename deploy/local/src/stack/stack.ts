@@ -142,6 +142,8 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
   }
 }
 
+/** Beside the AWS SDK's own. */
+const FOR_SERVICES = ['WRIT_DIRECTORY', 'WRIT_RESIDENCY']
 const PASSED = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS']
 
 async function findPrograms({ root, env, log }: StackOptions): Promise<Programs> {
@@ -150,8 +152,9 @@ async function findPrograms({ root, env, log }: StackOptions): Promise<Programs>
   const redis = await resolveTool('redis-server', tools)
   const given = Object.entries(env).filter((pair): pair is [string, string] => pair[1] !== undefined)
   const passed = given.filter(([name]) => PASSED.includes(name) || name.startsWith('OTEL_'))
-  const aws = given.filter(([name]) => name.startsWith('AWS_'))
-  return { nats: nats.path, redis: redis.path, root, env: Object.fromEntries(passed), aws: Object.fromEntries(aws) }
+  const forServices = given.filter(([name]) => name.startsWith('AWS_') || FOR_SERVICES.includes(name))
+  const [passedOn, more] = [Object.fromEntries(passed), Object.fromEntries(forServices)]
+  return { nats: nats.path, redis: redis.path, root, env: passedOn, forServices: more }
 }
 
 /** The plane of this folder; the log is named for the half-year in which the plane was made. */

@@ -45,7 +45,7 @@ const SEALED_WITHIN_MS = 10_000
 async function evidenceOf({ store, plane }: Stack, digest: string): Promise<string> {
   const deadline = performance.now() + SEALED_WITHIN_MS
   for (;;) {
-    const entries = await entriesAbout(store.reader, plane.logName, digest)
+    const entries = await entriesAbout(await store.openReader(), plane.logName, digest)
     const types = entries.flatMap((entry) => entry.types)
     const ended = types.some(
       (type) =>

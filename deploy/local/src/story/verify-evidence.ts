@@ -3,10 +3,10 @@ import type { Stack } from '../stack/stack.ts'
 import type { Told } from './step.ts'
 
 /** Verifies the store as it lies there, with the log's key and the pins alone. */
-export function evidenceReport({ store, plane }: Stack): Promise<LogVerification> {
+export async function evidenceReport({ store, plane }: Stack): Promise<LogVerification> {
   const { operators, anchors } = plane.trust
   return verifyLog({
-    reader: store.reader,
+    reader: await store.openReader(),
     vkeys: [parseVkey(plane.logVkey)],
     pins: { operators, anchors },
     region: plane.region,

@@ -33,7 +33,7 @@ export function addIntentCommands(program: Command, act: Act): void {
     .description('sign an intent as an agent and publish it')
     .option(
       '--agent <ids>',
-      'the agent: its id, or the folder of its enrolment package (default: the context’s). Several, of different regions: the one that decides is asked',
+      'the agent: its id, or the folder of its enrolment package (default: the context’s). Several folders, of different regions: the one that decides is asked',
       list,
     )
     .option('--directory <file>', 'with several: which region devices belong to, by patterns of their ids')
@@ -68,10 +68,12 @@ export function addIntentCommands(program: Command, act: Act): void {
 
 async function submit(invocation: Invocation, options: SubmitOptions): Promise<void> {
   const { out, context, fail } = invocation
-  const { agent = [undefined], directory, target, user, wait, params, intentId, action, purpose } = options
+  const { agent = [], directory, target, user, wait, params, intentId, action, purpose } = options
+  const several = agent.length > 1 ? agent : []
   const submitted = await submitIntent(
     {
-      enrolments: await Promise.all(agent.map((each) => agentPackage(context, each))),
+      // Several are of several planes, so that no one context is theirs: they are named by their folders.
+      enrolments: several.length > 0 ? several : [await agentPackage(context, agent[0])],
       ...(directory !== undefined && { directory }),
       action,
       targets: target,

@@ -17,7 +17,6 @@ import {
   outcomeMessage,
   type PublicJwk,
   type Reason,
-  regionToAsk,
   reportMessage,
   type Token,
 } from '@writ/contracts'
@@ -57,12 +56,10 @@ export class Evidence {
   }
 
   /**
-   * How an intent ended of which nothing began. `intent`: where its user is one of the agent's, else nobody's key seals it. What another jurisdiction
-   * decides is not kept here, sealed or not: its digest says which one it was.
+   * How an intent ended of which nothing began. `intent`: where its text is kept and its user is one of the agent's, else nobody's key seals it.
    */
   async ended(record: LiveRecord, intent: string | undefined): Promise<void> {
     const { state, reasons } = record
-    const isForeign = reasons.some((reason) => regionToAsk(reason) !== undefined)
     const event = auditEvent('intent.refused', {
       ...this.#fields(record),
       reasons: codes(reasons),
@@ -73,7 +70,7 @@ export class Evidence {
       this.#papers.once(
         `end ${record.digest}`,
         event,
-        intent === undefined || isForeign ? [] : [paper(intentMessage, intent, record)],
+        intent === undefined ? [] : [paper(intentMessage, intent, record)],
       ),
     ])
   }

@@ -24,6 +24,8 @@ export interface Change {
 const TRIES_MAX = 16
 /** Intents whose texts this process claimed and has not settled; the others are read from the bucket. */
 const TEXTS_MAX = 2000
+/** Stands before the digest of an intent whose text is not kept: what another jurisdiction decides has no place here. */
+const DIGEST_ONLY = '#'
 /** What is left under a key whose text nobody needs any more. */
 const FORGOTTEN = '-'
 
@@ -41,15 +43,17 @@ export class IntentRecords {
     this.index = index
   }
 
-  /** Claims an identity for a message: `ours` now or before, or `another`'s. The value is the exact message. */
-  async claimIntent(key: string, compact: string): Promise<'ours' | 'another'> {
-    if ((await this.#bucket.create(intentKey(key), compact)) !== 'exists') {
-      this.#keep(key, compact)
+  /** Claims an identity for a message: `ours` now or before, or `another`'s. `keeps`: the exact message, or nothing but its digest. */
+  async claimIntent(key: string, compact: string, keeps: 'text' | 'digest' = 'text'): Promise<'ours' | 'another'> {
+    const digest = digestOf(compact)
+    const value = keeps === 'text' ? compact : `${DIGEST_ONLY}${digest}`
+    if ((await this.#bucket.create(intentKey(key), value)) !== 'exists') {
+      if (keeps === 'text') this.#keep(key, compact)
       return 'ours'
     }
     const record = await this.read(key)
-    const known = record?.digest ?? digestOf((await this.text(intentKey(key))) ?? '')
-    return known === digestOf(compact) ? 'ours' : 'another'
+    const known = record?.digest ?? digestIn((await this.#value(intentKey(key))) ?? '')
+    return known === digest ? 'ours' : 'another'
   }
 
   /** The record as the bucket has it now. */
@@ -127,11 +131,15 @@ export class IntentRecords {
     if (revision !== 'stale') this.index.apply(without, revision)
   }
 
-  /** A text kept beside the record; undefined: there is none, or it was forgotten. */
+  /** A text kept beside the record; undefined: there is none, it was forgotten, or its digest alone was kept. */
   async text(key: string): Promise<string | undefined> {
+    const text = await this.#value(key)
+    return text === FORGOTTEN || text?.startsWith(DIGEST_ONLY) ? undefined : text
+  }
+
+  async #value(key: string): Promise<string | undefined> {
     const entry = await this.#bucket.get(key)
-    const text = entry === undefined ? undefined : Buffer.from(entry.value).toString('latin1')
-    return text === FORGOTTEN ? undefined : text
+    return entry === undefined ? undefined : Buffer.from(entry.value).toString('latin1')
   }
 
   /** The exact approvals that the record counts, as they were stored; one that was forgotten is not among them. */
@@ -160,6 +168,9 @@ export class IntentRecords {
     if (this.#texts.size > TEXTS_MAX && oldest !== undefined) this.#texts.delete(oldest)
   }
 }
+
+const digestIn = (value: string): string =>
+  value.startsWith(DIGEST_ONLY) ? value.slice(DIGEST_ONLY.length) : digestOf(value)
 
 /** A cancel that came too late for some steps, or all of them, has left its text too. */
 function mayHaveCancel({ reasons, plans, closing }: LiveRecord): boolean {

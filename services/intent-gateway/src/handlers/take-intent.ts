@@ -1,5 +1,13 @@
 import { checkEnvelope, checkSubject, type Verified, verifyParty } from '@writ/authority'
-import { cancelMessage, DOCUMENT_BYTES_MAX, Fault, intentMessage, isFault, type Reason } from '@writ/contracts'
+import {
+  cancelMessage,
+  DOCUMENT_BYTES_MAX,
+  Fault,
+  type Intent,
+  intentMessage,
+  isFault,
+  type Reason,
+} from '@writ/contracts'
 import { openOneOf, type Unverified } from '@writ/keys'
 import { caughtUp, currentTrace, noteSpan } from '@writ/service-kit'
 import type { Evidence } from '../adapters/evidence.ts'
@@ -118,12 +126,19 @@ async function takeNew(
     const agent = deps.view.authority.trust.record('agent', agentId)
     if (agent === undefined) throw new Fault('unknown_agent', { message: 'No such agent is registered.' })
     checkLimits(deps.records.index, agentId, agent.record, deps.clock.nowSeconds())
-    if (taken || (await deps.records.claimIntent(key, jws.compact)) === 'another')
+    const keeps = isForeign(deps, claims) ? 'digest' : 'text'
+    if (taken || (await deps.records.claimIntent(key, jws.compact, keeps)) === 'another')
       throw new Fault('replayed', { message: 'Another message was published under this jti.' })
     return create(deps, key, signed)
   })
   // A refusal is said when it is settled.
   if (made?.state === 'accepted') await deps.statuses.say(made)
+}
+
+/** Whether a target belongs to another control plane: whatever else is wrong with the intent, its text is not kept here. */
+function isForeign({ view, regionOf }: TakeIntentDeps, { targets }: Intent): boolean {
+  const { trust, region } = view.authority
+  return targets.some((id) => trust.record('device', id) === undefined && (regionOf(id) ?? region) !== region)
 }
 
 /** The identity is this message's. From here on it has status under its own id, a refusal too. */
