@@ -60,7 +60,7 @@ export function addPlaneCommands(program: Command, act: Act): void {
       what: 'touches no server; `npm start` does all of it for a local plane',
     },
     {
-      run: 'writ plane create … --log-key kms:alias/writ-log --cosign-key kms:alias/writ-time --wrap-key kms:alias/writ-wrap --anchor-key audit-sink=kms:alias/writ-audit-sink',
+      run: 'writ plane create --dir /srv/writ --region eusc-de-east-1 --nats-url tls://bus.example:4222 --log-name audit.example/eusc-de-east-1 --log-key kms:alias/writ-log --cosign-key kms:alias/writ-time --wrap-key kms:alias/writ-wrap --anchor-key audit-sink=kms:alias/writ-audit-sink',
       what: 'keys in AWS KMS: their public halves are read once and pinned',
     },
   )
