@@ -167,7 +167,7 @@ export const EXPLANATIONS = {
     from: 'intent-gateway',
     to: 'agent',
     key: service('intent-gateway'),
-    text: 'The plan is on its way: `plans` names it, `steps` shows one step for each target. It is said again when a step starts.',
+    text: 'With the gateway’s first word: `plans` names the plans that are out, `steps` shows one step for each target. Where gateways stay silent it is said without, after some two seconds.',
   },
   redeem: {
     title: 'The redeem',

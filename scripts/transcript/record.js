@@ -125,11 +125,11 @@ async function entriesOf(tap, intent) {
     ...openPlan(
       await entry('plan', ({ account, subject }) => account === 'EDGE' && subject === `${at}plan.${GATEWAY}`),
     ),
-    await status('executing'),
     redeem,
     await audit('token-issuer', 'token.redeemed'),
     await entry('redeemed', ({ subject }) => subject === redeem.reply),
     await outcome('started'),
+    await status('executing'),
     await outcome('succeeded'),
     await entry('plan ack', ({ subject, text }) => subject.startsWith('$JS.ACK.PLANS.') && text === '+ACK'),
     acted,
