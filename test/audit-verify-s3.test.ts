@@ -75,11 +75,16 @@ describe.skipIf(server.missing !== undefined)(
 
     test('names an object that nobody has locked', async () => {
       const { url, prefix, origin } = await log()
-      const Key = `${prefix}/${origin}.meta/README-verify.txt`
+      const Key = `${prefix}/${origin}.meta/notes.txt`
       await s3.client().send(new PutObjectCommand({ Bucket: BUCKET, Key, Body: 'unlocked' }))
       expect(await runJson('verify', url)).toMatchObject({
         code: 6,
-        findings: [{ verdict: 'retention_missing', where: { object: `${origin}.meta/README-verify.txt` } }],
+        findings: [{ verdict: 'retention_missing', where: { object: `${origin}.meta/notes.txt` } }],
+      })
+      // Who may only read is not told, and says so.
+      expect(await runJson('verify', url, '--no-locks')).toMatchObject({
+        code: 0,
+        retention: [{ state: 'not checked', why: 'It was not asked for.' }],
       })
     })
 

@@ -74,6 +74,7 @@ function withVerifyOptions(command: Command): Command {
       'a witness policy (C2SP tlog-policy): its quorum must have cosigned the newest checkpoint',
     )
     .option('--complete', 'nothing is on its way into the log: its newest effects must have their evidence too')
+    .option('--no-locks', 'in a bucket: do not ask how objects are locked, for who may only read them')
     .option(
       '--retention-days <n>',
       'in a bucket: objects must have been locked for so many days when stored',

@@ -27,6 +27,7 @@ export interface ReportOptions extends SearchOptions {
   readonly knownCheckpoint?: readonly string[]
   readonly policy?: string
   readonly retentionDays?: number
+  readonly locks?: boolean
 }
 
 /** `writ audit report [DIR] --html FILE`: verifies the whole log, and tells the intents of a window in one file. */

@@ -19,6 +19,7 @@ export interface VerifyOptions extends PlaceOptions {
   readonly policy?: string
   readonly complete?: boolean
   readonly retentionDays?: number
+  readonly locks?: boolean
   readonly out?: string
   readonly sign?: string
 }
@@ -66,14 +67,17 @@ export interface VerifyPlaceOptions {
   /** Which witnesses must have cosigned. */
   readonly policy?: TlogPolicy | undefined
   readonly complete?: boolean
+  /** For how long objects must have been locked when they were stored. */
   readonly retentionDays?: number
+  /** False: nobody asks how objects are locked. */
+  readonly locks?: boolean
 }
 
 /** Verifies a log, telling on a terminal how far it has come. */
 export async function verifyPlace(
   { out }: Pick<Invocation, 'out'>,
   { reader, vkeys, pins, subjectKeys, origin }: EvidencePlace,
-  { known, policy, complete = false, retentionDays: days }: VerifyPlaceOptions,
+  { known, policy, complete = false, retentionDays: days, locks = true }: VerifyPlaceOptions,
 ): Promise<LogVerification> {
   const tell = progressOf(out, 'verifying')
   try {
@@ -83,7 +87,7 @@ export async function verifyPlace(
       pins,
       known,
       complete,
-      retention: { now: new Date(), ...(days !== undefined && { days }) },
+      ...(locks && { retention: { now: new Date(), ...(days !== undefined && { days }) } }),
       ...(policy !== undefined && { policy }),
       ...(subjectKeys !== undefined && { subjectKeys }),
       ...(origin !== undefined && { origin }),
