@@ -218,6 +218,7 @@ export class BrokerStage implements AsyncDisposable {
       logLevel: this.logLevel,
       mode: 'development',
       replicas: 1,
+      auditOutboxBytes: 64 * 2 ** 20,
       stopTimeoutMs: 5000,
     }
   }

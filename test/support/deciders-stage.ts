@@ -204,6 +204,7 @@ export class DecidersStage implements AsyncDisposable {
       logLevel: 'silent',
       mode: 'development',
       replicas: 1,
+      auditOutboxBytes: 64 * 2 ** 20,
       stopTimeoutMs: 5000,
     }
   }

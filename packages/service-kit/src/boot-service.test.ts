@@ -86,6 +86,7 @@ beforeEach(async () => {
     mode: 'production',
     natsMonitor: monitor,
     replicas: 1,
+    auditOutboxBytes: 64 * 2 ** 20,
     stopTimeoutMs: 5000,
   }
 })

@@ -267,6 +267,7 @@ async function openAudit(
   const audit = teardown.use(
     await AuditSource.start({
       dir: join(config.stateDir, 'audit'),
+      outboxBytesMax: config.auditOutboxBytes,
       region,
       role,
       instance,

@@ -23,6 +23,7 @@ test('what is absent has the documented meaning, and an empty variable is absent
     mode: 'production',
     natsMonitor: 'http://127.0.0.1:8222',
     replicas: 1,
+    auditOutboxBytes: 64 * 2 ** 20,
     stopTimeoutMs: 20_000,
   })
 })

@@ -41,6 +41,11 @@ export interface CommonConfig {
    * taken, and in production no key in a KMS.
    */
   readonly residency?: string
+  /**
+   * `WRIT_AUDIT_OUTBOX_MIB`: how much the service keeps of what it recorded and the log does not hold yet, on its disk and in memory. At three quarters of it
+   * no effect is let go. Absent: 64.
+   */
+  readonly auditOutboxBytes: number
   /** `WRIT_STOP_TIMEOUT_S`: how long a stop may take to finish work in hand. Absent: 20. */
   readonly stopTimeoutMs: number
   /** `OTEL_EXPORTER_OTLP_ENDPOINT` and the other variables of OpenTelemetry. Absent: no traces leave. */
@@ -62,6 +67,7 @@ const Common = z
     WRIT_NATS_MONITOR: z.url({ protocol: /^https?$/ }).optional(),
     WRIT_REPLICAS: z.coerce.number().int().min(1).max(5).default(1),
     WRIT_RESIDENCY: z.string().optional(),
+    WRIT_AUDIT_OUTBOX_MIB: z.coerce.number().int().min(1).max(4096).default(64),
     WRIT_STOP_TIMEOUT_S: z.coerce.number().min(1).max(3600).default(20),
   })
   .refine(({ WRIT_MODE, WRIT_NATS_MONITOR }) => WRIT_MODE === 'development' || WRIT_NATS_MONITOR !== undefined, {
@@ -83,6 +89,7 @@ export function readCommonConfig(env: Env): CommonConfig {
     ...(parsed.WRIT_NATS_MONITOR !== undefined && { natsMonitor: parsed.WRIT_NATS_MONITOR }),
     replicas: parsed.WRIT_REPLICAS,
     ...(parsed.WRIT_RESIDENCY !== undefined && { residency: parsed.WRIT_RESIDENCY }),
+    auditOutboxBytes: parsed.WRIT_AUDIT_OUTBOX_MIB * 2 ** 20,
     stopTimeoutMs: parsed.WRIT_STOP_TIMEOUT_S * 1000,
     ...(tracing !== undefined && { tracing }),
   }
