@@ -1,4 +1,4 @@
-import { auditEvent } from '@writ/audit'
+import { type AuditSource, auditEvent } from '@writ/audit'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SinkStage } from './support/sink-stage.ts'
 
@@ -16,7 +16,9 @@ const PATIENCE_MS = 60_000
 
 /** Numbers of the events that the log has of a source, in the order of its chain, which has no hole. What was sent again may come later in the log. */
 async function numbersOf(source: string): Promise<readonly number[]> {
-  const messages = (await stage.entriesOf(source)).toSorted((a, b) => a.seq - b.seq)
+  const messages = (await stage.entries())
+    .filter((message) => message.source === source)
+    .toSorted((a, b) => a.seq - b.seq)
   expect(messages.map(({ seq }) => seq)).toEqual(messages.map((_, at) => at))
   return messages.flatMap(({ events }) =>
     events.flatMap(({ detail }) => (typeof detail?.['n'] === 'number' ? detail['n'] : [])),
@@ -105,4 +107,37 @@ describe('AUDIT full', () => {
     await source.record([event(taken)])
     await source.stop()
   })
+
+  test('audit-sink, killed and started again while AUDIT is full, makes room by itself: its own start does not wait for it', async () => {
+    const sink = await stage.startSink('s0')
+    await stage.ready(sink)
+    await sink.kill()
+    const source = await fill()
+    await stage.ready(await stage.startSink('s0'))
+    await stage.until(() => source.stats.uncovered === 0, 'the backlog is drained')
+    await source.stop()
+  })
+
+  test('a log that was never opened is opened while AUDIT is full', async () => {
+    const source = await fill()
+    await stage.ready(await stage.startSink('s0'))
+    await stage.until(() => source.stats.uncovered === 0, 'the backlog is drained')
+    const [opened] = await stage.entries()
+    expect(opened).toMatchObject({
+      iss: 'audit-sink',
+      events: expect.arrayContaining([expect.objectContaining({ type: 'log.opened' })]),
+    })
+    await source.stop()
+  })
+
+  /** A source that has filled AUDIT, so that not even a short message finds room. */
+  async function fill(): Promise<AuditSource> {
+    await stage.limitAudit(100_000)
+    const source = await stage.startSource('source')
+    await source.started
+    for (let n = 0; n < 100; n++) source.recordLater([event(n, 'x'.repeat(3000))])
+    await stage.until(() => source.stats.away, 'AUDIT takes no more')
+    await stage.fillAudit()
+    return source
+  }
 })

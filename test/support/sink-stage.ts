@@ -377,6 +377,13 @@ export class SinkStage implements AsyncDisposable {
     await jsm.streams.update('AUDIT', { max_bytes: maxBytes })
   }
 
+  /** Lets AUDIT hold what it holds now, to the byte. */
+  async fillAudit(): Promise<void> {
+    const jsm = await jetstreamManager(this.nats.store)
+    const { state } = await jsm.streams.info('AUDIT')
+    await this.limitAudit(state.bytes)
+  }
+
   /** nats-server is stopped, AUDIT's files are removed, nats-server is started, and the provisioning tool makes what is missing. */
   async loseAuditFiles(): Promise<void> {
     await this.nats.kill()
@@ -407,11 +414,11 @@ export class SinkStage implements AsyncDisposable {
     return { log: await readStoredLog(store, origin, verifier), store, verifier }
   }
 
-  /** The log's entries of one source, in their order. */
-  async entriesOf(source: string): Promise<readonly AuditMessage[]> {
+  /** The log's entries that are whole audit messages, which those of `chain` are not, in their order. */
+  async entries(): Promise<readonly AuditMessage[]> {
     const { log } = await this.#readLog()
     return log.entries.flatMap((entry) => {
-      if (parseJws(entry, AUDIT_BYTES_MAX).payload['source'] !== source) return []
+      if (!Array.isArray(parseJws(entry, AUDIT_BYTES_MAX).payload['events'])) return []
       return [openMessage(auditMessage, Buffer.from(entry)).claims]
     })
   }
