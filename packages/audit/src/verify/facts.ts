@@ -3,8 +3,8 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Facts in memory of each of two generations; two generations of long names take about 80 MiB. */
-const GENERATION_MAX = 2 ** 18
+/** Facts in memory of each of two generations; two generations of long names take about 40 MiB. */
+const GENERATION_MAX = 2 ** 17
 
 type Value = number | string
 
