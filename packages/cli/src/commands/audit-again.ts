@@ -18,7 +18,7 @@ export async function decideStoriesAgain(
   invocation: Invocation,
   log: EvidenceLog,
   stories: readonly IntentStory[],
-  { bundle = [], open }: AgainOptions,
+  { bundle = [], open, subjectKeys }: AgainOptions,
 ): Promise<ReadonlyMap<string, DecidedAgain>> {
   const decisions = new Map(
     stories.flatMap((story) => story.decisions.map(({ digest, decision }) => [digest, decision] as const)),
@@ -28,7 +28,9 @@ export async function decideStoriesAgain(
     return await publishedBytes(session, sha256)
   }
   const bundles = await Bundles.open(bundle, open === true ? fromPlane : undefined)
-  return await decideAgain(decisions, log, bundles)
+  // Every decision rests on an intent, which is sealed: without keys there is nothing to look for.
+  const sealed = { region: log.region, documents: async () => new Map<string, string>() }
+  return await decideAgain(decisions, open === true || subjectKeys !== undefined ? log : sealed, bundles)
 }
 
 export function againText(again: DecidedAgain | undefined): string {
