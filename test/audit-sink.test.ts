@@ -296,6 +296,16 @@ describe('audit-sink', () => {
     expect((await readLog()).entries).not.toContain('garbage')
   })
 
+  test('messages without a byte, which gateways may send, hold up nothing that is delivered beside them', async () => {
+    await startSink('s0')
+    const good = await chain(40, 'gateway')
+    const [subject, empty] = [good[0]?.subject ?? '', '']
+    await publish(good.flatMap((one, n) => (n % 4 === 0 ? [{ subject, body: empty }, one] : [one])))
+    await until(() => covered(good), 'what is good is sealed')
+    await until(async () => (await stored('AUDIT_EDGE')) === 0, 'the stream is empty')
+    await expectExactlyOnce(good)
+  })
+
   test('G5: killed (-9) again and again in the middle, the log has every message exactly once', async () => {
     const all = [await chain(400), await chain(300), await chain(300, 'gateway')]
     const publishing = Promise.all(all.map(publish))

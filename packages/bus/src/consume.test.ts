@@ -79,6 +79,43 @@ test('holds no more in hand than its limit, and fetches none before there is roo
   await consuming.stop()
 })
 
+test('in batches: each message once, no more in hand than the limit, and what is settled is gone', async () => {
+  const seen: string[] = []
+  let [inHand, most] = [0, 0]
+  const release: (() => void)[] = []
+  const consuming = gateway.consume({ ...PLANS, inFlightMax: 20, batch: 8 }, async (delivery) => {
+    most = Math.max(most, ++inHand)
+    await new Promise<void>((resolve) => release.push(resolve))
+    inHand -= 1
+    seen.push(text(delivery.data))
+    delivery.settle()
+  })
+  const bodies = Array.from({ length: 100 }, (_, n) => `${n}`)
+  for (const body of bodies) await plan(body)
+  await until(async () => {
+    for (const done of release.splice(0)) done()
+    return (await waiting()) === 0
+  })
+  expect(seen.toSorted()).toEqual(bodies.toSorted())
+  expect(most).toBeLessThanOrEqual(20)
+  await consuming.stop()
+})
+
+test('in batches, pulls that expire half filled make room for others', async () => {
+  const seen: string[] = []
+  const consuming = gateway.consume({ ...PLANS, inFlightMax: 8, batch: 8, expiresMs: 1000 }, async (delivery) => {
+    seen.push(text(delivery.data))
+    await delivery.ack()
+  })
+  for (const body of ['a', 'b', 'c']) await plan(body)
+  await until(() => seen.length === 3)
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  for (let n = 0; n < 20; n++) await plan(`${n}`)
+  await until(async () => (await waiting()) === 0, 2000)
+  expect(seen).toHaveLength(23)
+  await consuming.stop()
+})
+
 test('working holds a message beyond ack_wait; term ends it; nak and a failed handler bring it again', async () => {
   await ackWait(500)
   const counts = new Map<string, number[]>()

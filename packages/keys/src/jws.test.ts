@@ -15,6 +15,7 @@ import {
   signJws,
   thumbprint,
   verifyJws,
+  verifyJwsAhead,
 } from './index.ts'
 
 const code = (run: () => unknown): unknown => {
@@ -52,6 +53,29 @@ describe('compact JWS', () => {
       expect(code(() => verifyJws({ ...jws, signature }, signer.jwk))).toBe('bad_signature')
     }
     expect(code(() => verifyJws(jws, publicJwk(generateJwk('EdDSA'))))).toBe('bad_signature')
+  })
+
+  test('looking ahead makes no signature hold that does not, and says nothing', async () => {
+    for (const alg of ['ES256', 'EdDSA'] as const) {
+      const signer = signerOf(generateJwk(alg))
+      const jws = parseJws(await signJws(signer, 't', { ahead: alg }), 1000)
+      const stranger = publicJwk(generateJwk(alg))
+      const forged = { ...jws, signature: Buffer.alloc(64, 7) }
+      const other = publicJwk(generateJwk(alg === 'ES256' ? 'EdDSA' : 'ES256'))
+      await Promise.all([
+        verifyJwsAhead(jws, stranger),
+        verifyJwsAhead(forged, signer.jwk),
+        verifyJwsAhead({ ...jws, signature: Buffer.alloc(3) }, signer.jwk),
+        verifyJwsAhead(jws, other),
+        verifyJwsAhead(jws, { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) }),
+        verifyJwsAhead(jws, signer.jwk),
+        verifyJwsAhead(jws, signer.jwk),
+      ])
+      expect(code(() => verifyJws(jws, stranger))).toBe('bad_signature')
+      expect(code(() => verifyJws(forged, signer.jwk))).toBe('bad_signature')
+      expect(code(() => verifyJws(jws, other))).toBe('bad_signature')
+      expect(code(() => verifyJws(jws, signer.jwk))).toBe('accepted')
+    }
   })
 
   test.each([
