@@ -89,6 +89,41 @@ describe.skipIf(moto.missing !== undefined)(titled('a plane whose keys are in KM
       await expect(readFile(join(dir, 'provisioning', 'keys', name)), name).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
+  test('is made by writ plane create, from references to keys that are there and are what they are to be', async () => {
+    const create = (dir: string, ...keys: readonly string[]) =>
+      local.writ(
+        [
+          ...[
+            'plane',
+            'create',
+            '--dir',
+            join(local.home, dir),
+            '--region',
+            'r-1',
+            '--nats-url',
+            'nats://127.0.0.1:4222',
+          ],
+          ...['--log-name', 'audit.example/r-1', ...keys],
+        ],
+        { fails: true },
+      )
+    const anchors = ROLES.map((role) => `${role}=kms:alias/${role}`)
+    const keys = ['--log-key', 'kms:alias/log', '--cosign-key', 'kms:alias/time', '--wrap-key', 'kms:alias/wrap']
+    const { code, json } = await create('made', ...keys, '--anchor-key', ...anchors)
+    expect(code).toBe(0)
+    const types = (json['log_vkeys'] as string[]).map((vkey) => parseVkey(vkey).type)
+    expect(types).toEqual([1, 4])
+    for (const [dir, ...wrong] of [
+      ['a', '--log-key', 'kms:alias/nobody'],
+      ['b', '--log-key', 'kms:alias/wrap'],
+      ['c', '--cosign-key', 'kms:alias/audit-sink'],
+      ['w', '--wrap-key', 'kms:alias/audit-sink'],
+      ['d', '--anchor-key', 'nobody=kms:alias/audit-sink'],
+      ['e', '--log-key', 'kms:alias/log', '--cosign-key', 'kms:alias/log'],
+    ] as const)
+      expect((await create(dir, ...wrong)).code, wrong.join(' ')).not.toBe(0)
+  })
+
   test('goes on while KMS signs nothing: tokens are issued, seals wait, and then everything is sealed', async () => {
     const before = await shown()
     kms.spoil('Sign', 'fails')

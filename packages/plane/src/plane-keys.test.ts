@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -30,10 +31,12 @@ const typesOf = (vkeys: readonly string[]): number[] => vkeys.map((vkey) => pars
 describe('keys that are not in the folder of the plane', { timeout: 30_000 }, () => {
   test('are pinned when it is made, named to who uses them, and never read again', async () => {
     const [log, clock, anchor] = await Promise.all([key('EdDSA'), key('EdDSA'), key('ES256')])
+    const wrap = join(scratch, 'wrap.key')
+    await writeFile(wrap, randomBytes(32), { mode: 0o600 })
     const keys = {
       log: log.reference,
       cosign: clock.reference,
-      wrap: 'kms:alias/wrap',
+      wrap: `file:${wrap}`,
       anchors: { 'audit-sink': anchor.reference },
     }
     const { references, trust, dir } = await createPlane(options('elsewhere', keys))
@@ -43,7 +46,7 @@ describe('keys that are not in the folder of the plane', { timeout: 30_000 }, ()
     expect(references.anchor('audit-sink')).toBe(anchor.reference)
     expect(references.anchor('token-issuer')).toBe(`file:${planePaths(dir).anchorKey('token-issuer')}`)
     await expect(openSigner(`file:${planePaths(dir).logKey}`)).rejects.toMatchObject({ code: 'unavailable' })
-    for (const { path } of [log, clock, anchor]) await rm(path)
+    for (const path of [log.path, clock.path, anchor.path, wrap]) await rm(path)
     expect((await openPlane(dir)).trust).toEqual(trust)
     expect((await createPlane(options('elsewhere'))).trust, 'again, without naming them').toEqual(trust)
     expect((await createPlane(options('elsewhere', keys))).trust, 'again, with the same names').toEqual(trust)
@@ -85,6 +88,7 @@ describe('keys that are not in the folder of the plane', { timeout: 30_000 }, ()
       { log: 'file:/nowhere' },
       { log: 'vault:x' },
       { wrap: 'vault:x' },
+      { wrap: (await key('EdDSA')).reference },
       { anchors: { nobody: (await key('ES256')).reference } as never },
     ]
     for (const [n, keys] of bad.entries())

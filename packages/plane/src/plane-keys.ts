@@ -1,5 +1,6 @@
+import { openWrappingKey } from '@writ/audit'
 import { Fault, PublicJwk, SERVICE_ROLES, type ServiceRole } from '@writ/contracts'
-import { openSigner, type Signer, thumbprint } from '@writ/keys'
+import { openSigner, thumbprint } from '@writ/keys'
 
 /** Which keys of a plane lie elsewhere, by their references. What is absent is a file of the plane's folder. */
 export interface KeyReferences {
@@ -26,14 +27,10 @@ export interface PinnedKeys {
   readonly anchors?: Partial<Readonly<Record<ServiceRole, PinnedKey>>>
 }
 
-type Open = (reference: string) => Promise<Pick<Signer, 'jwk'>>
-
-/** Reads the public keys that are to be pinned. Throws Fault `malformed` or `unavailable`. */
-export async function pinKeys(
-  { log, cosign, wrap, anchors = {} }: KeyReferences,
-  open: Open = openSigner,
-): Promise<PinnedKeys> {
-  const pin = async (reference: string): Promise<PinnedKey> => ({ reference, jwk: (await open(reference)).jwk })
+/** Reads the public keys that are to be pinned, and looks whether the wrapping key is one. Throws Fault `malformed` or `unavailable`. */
+export async function pinKeys({ log, cosign, wrap, anchors = {} }: KeyReferences): Promise<PinnedKeys> {
+  const pin = async (reference: string): Promise<PinnedKey> => ({ reference, jwk: (await openSigner(reference)).jwk })
+  if (wrap !== undefined) await openWrappingKey(wrap)
   const roles = await Promise.all(
     Object.entries(anchors).map(async ([role, reference]) => [role, await pin(reference)] as const),
   )

@@ -25,7 +25,8 @@ export type Erasures = (subject: string) => number
 
 /** The key of what is about nobody in particular: commands, control messages. It is never destroyed. */
 export const RECORDS_KEY_ID = 'records'
-const CACHED_KEYS_MAX = 1000
+/** With a wrapping key in KMS each one that is not here costs a request. */
+const CACHED_KEYS_MAX = 10_000
 
 /** The keys that documents are sealed under, one for each user and calendar quarter, and the pseudonyms that stand for users. */
 export class SubjectKeys {
