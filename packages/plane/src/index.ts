@@ -6,7 +6,6 @@ export { deleteGatewayConsumer, ensureGatewayConsumer, ensureStreams, type Strea
 export { type Plane, type PlanePaths, type PlaneReferences, planePaths } from './plane.ts'
 export type { KeyReferences } from './plane-keys.ts'
 export { readPseudonyms } from './read-pseudonyms.ts'
-export { readPseudonyms } from './read-pseudonyms.ts'
 export { readReports } from './read-reports.ts'
 export { readSubjectKeys } from './read-subject-keys.ts'
 export { pushAccount, revokeCredentials } from './revoke-credentials.ts'
