@@ -82,6 +82,17 @@ for (const kind of KINDS) {
         }
       })
 
+      test('reads the first version under one that nobody could hold in memory, or may read', async () => {
+        const at = prefix()
+        const store = await open(at)
+        await store.put('log/a', bytes('first'), inDays(31))
+        await raw.send(new PutObjectCommand({ Bucket: BUCKET, Key: `${at}/log/a`, Body: Buffer.alloc(65 * 2 ** 20) }))
+        const stranger = await open(at)
+        expect(text(await stranger.get('log/a'))).toBe('first')
+        await expect(stranger.current('log/a')).rejects.toEqual(unavailable(/has 68157440 bytes/))
+        expect(text(await stranger.get('log/a'))).toBe('first')
+      })
+
       test('shows the newest checkpoint below a delete marker, and replaces it where S3 allows that', async () => {
         const at = prefix()
         const store = await open(at)

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   DeleteObjectCommand,
@@ -45,6 +46,8 @@ export type Put = { readonly versionId: string; readonly etag: string } | 'exist
 /** 409 ConditionalRequestConflict: another conditional write of this key was under way. */
 const CONFLICT_TRIES_MAX = 8
 const CONFLICT_WAIT_MS = 50
+/** Four times the largest bundle: 256 entries of 64 KiB. */
+const BYTES_MAX = 64 * 2 ** 20
 /** The last: an object without retention or hold. */
 const ABSENT = new Set(['NoSuchKey', 'NoSuchVersion', 'NotFound', 'NoSuchObjectLockConfiguration'])
 
@@ -92,13 +95,29 @@ export class S3Objects {
     }
   }
 
-  /** The bytes of a version, or of the current one; undefined where that is a delete marker or there is none. */
-  async get(key: string, versionId?: string): Promise<Found | undefined> {
+  /**
+   * The bytes of a version, or of the current one; undefined where that is a delete marker, there is none, or `wanted` does not want it. Throws also for what is
+   * larger than anything of a log: whoever may write here must not fill the reader's memory.
+   */
+  async get(
+    key: string,
+    versionId?: string,
+    wanted: (versionId: string) => Promise<boolean> = async () => true,
+  ): Promise<Found | undefined> {
     const command = new GetObjectCommand({ ...this.#at(key), VersionId: versionId, ChecksumMode: 'ENABLED' })
     return await this.#ifThere('GetObject', key, async () => {
       const answer = await this.client.send(command)
-      const bytes = (await answer.Body?.transformToByteArray()) ?? new Uint8Array()
-      return { ...keptBy(answer), bytes, versionId: this.#versioned(key, answer.VersionId), etag: answer.ETag ?? '' }
+      const { Body: body, ContentLength: length = 0 } = answer
+      try {
+        const found = this.#versioned(key, answer.VersionId)
+        if (!(await wanted(found))) return undefined
+        if (length > BYTES_MAX) throw this.#tooLarge(key, length)
+        const bytes = (await body?.transformToByteArray()) ?? new Uint8Array()
+        return { ...keptBy(answer), bytes, versionId: found, etag: answer.ETag ?? '' }
+      } finally {
+        // Its connection is free for another request only when it was read to the end.
+        if (body instanceof Readable && !body.readableEnded) body.destroy()
+      }
     })
   }
 
@@ -140,6 +159,11 @@ export class S3Objects {
   async delete(key: string, versionId: string): Promise<boolean> {
     const command = new DeleteObjectCommand({ ...this.#at(key), VersionId: versionId })
     return await this.#unlessRefused('DeleteObject', key, () => this.client.send(command))
+  }
+
+  #tooLarge(key: string, length: number): Fault {
+    const message = `${this.#object(key)} has ${length} bytes, and nothing of a log has more than ${BYTES_MAX}.`
+    return new Fault('unavailable', { message })
   }
 
   /** A store without versions would lose the first object to the second. */

@@ -82,12 +82,15 @@ export class S3Store implements WormStore {
       if (found !== undefined) return found.bytes
       this.#firsts.delete(key)
     }
-    // The current version is nearly always the first: both questions at once.
-    const [shown, listed] = await Promise.all([this.#objects.get(key), this.#versions(key)])
-    const first = listed.versions.at(-1)?.versionId
+    // The current version is nearly always the first: both questions at once. Where it is not, nothing that it does matters.
+    const listing = this.#versions(key)
+    const isFirst = async (versionId: string) => (await listing).versions.at(-1)?.versionId === versionId
+    const showing = this.#objects.get(key, undefined, isFirst).catch(() => undefined)
+    const [{ versions }, shown] = await Promise.all([listing, showing])
+    const first = versions.at(-1)?.versionId
     if (first === undefined) return undefined
     this.#remember(key, first)
-    return (shown?.versionId === first ? shown : await this.#objects.get(key, first))?.bytes
+    return (shown ?? (await this.#objects.get(key, first)))?.bytes
   }
 
   async *list(prefix: string): AsyncIterable<string> {
