@@ -17,7 +17,10 @@ const STREAMS = {
   ASYNC: { persist_mode: 'async', max_msgs_per_subject: 1, republish: { src: 'floor.ASYNC.>', dest: 'floor.heard.>' } },
   QUEUE: { persist_mode: 'async', retention: 'workqueue' },
   // As the buckets and AUDIT: `sync_interval: always`.
-  FLUSHED: { max_msgs_per_subject: 1, republish: { src: 'floor.FLUSHED.>', dest: 'floor.heard.>' } },
+  FLUSHED: {
+    max_msgs_per_subject: 1,
+    republish: { src: 'floor.FLUSHED.>', dest: 'floor.heard.>', headers_only: true },
+  },
 }
 
 /**
