@@ -1,18 +1,8 @@
-import { Fault } from '@writ/contracts'
+import { type BlobRef, Fault } from '@writ/contracts'
 import { sha256 } from '@writ/keys'
 import type { WormStore } from '@writ/worm-store'
 import { parseOrigin } from '../core/epoch.ts'
 import { blobKey } from './log-keys.ts'
-
-/** A payload too large for an audit message: a locked object beside the log, which an event names in `detail.blobs`. */
-export interface BlobRef {
-  /** The log beside which it lies: that of the epoch in which it was written, which may be the one before the event's. */
-  readonly origin: string
-  /** Of its bytes, base64url. */
-  readonly sha256: string
-  /** In bytes. */
-  readonly length: number
-}
 
 /** What a source may put beside the log at a time: four times the largest message that brings evidence. */
 export const BLOB_BYTES_MAX: number = 1024 * 1024

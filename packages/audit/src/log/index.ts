@@ -1,5 +1,5 @@
 export type { AuditStream, StoredMessage, StreamIdentity } from './audit-stream.ts'
-export { BLOB_BYTES_MAX, type BlobRef, putBlob } from './blobs.ts'
+export { BLOB_BYTES_MAX, putBlob } from './blobs.ts'
 export type { Retention } from './log-files.ts'
 export {
   blobKey,

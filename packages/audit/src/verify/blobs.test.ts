@@ -1,9 +1,10 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { BlobRef } from '@writ/contracts'
 import { DirectoryStore } from '@writ/worm-store'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { BLOB_BYTES_MAX, type BlobRef, putBlob } from '../log/blobs.ts'
+import { BLOB_BYTES_MAX, putBlob } from '../log/blobs.ts'
 import { blobKey } from '../log/log-keys.ts'
 import { auditEvent } from '../source/events.ts'
 import { ORIGIN, pins, plant, START, seal, type TestSource, vkeys } from '../testing/plant-log.ts'
@@ -77,6 +78,11 @@ describe('a payload beside the log', () => {
   ])('%s is none, and nothing is read', async (_, change) => {
     const ref = await putBlob(store, ORIGIN, evidence, until)
     expect(await verdictsOf([{ ...ref, ...change }])).toEqual(['message_malformed'])
+  })
+
+  test('is none where one event names more than a reader is to be kept busy with', async () => {
+    const ref = await putBlob(store, ORIGIN, evidence, until)
+    expect(await verdictsOf(Array.from({ length: 17 }, () => ref))).toEqual(['message_malformed'])
   })
 
   test('is refused where it is larger than may be', async () => {

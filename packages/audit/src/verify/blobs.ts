@@ -1,8 +1,6 @@
-import type { AuditEvent } from '@writ/contracts'
-import { fromBase64url, sha256 } from '@writ/keys'
+import { type AuditEvent, type BlobRef, blobRefsOf } from '@writ/contracts'
+import { sha256 } from '@writ/keys'
 import { parseOrigin } from '../core/epoch.ts'
-import { HASH_BYTES } from '../core/merkle.ts'
-import type { BlobRef } from '../log/blobs.ts'
 import { blobKey } from '../log/log-keys.ts'
 import type { LogReader } from './log-reader.ts'
 import type { Findings, Where } from './verdicts.ts'
@@ -21,17 +19,10 @@ export class Blobs {
   }
 
   async check({ type, detail }: Pick<AuditEvent, 'type' | 'detail'>, where: Where): Promise<void> {
-    const named = detail?.['blobs']
-    if (named === undefined) return
-    const refs = Array.isArray(named) ? named.map((ref) => this.#ref(ref)) : [undefined]
-    for (const ref of refs)
-      if (ref !== undefined) await this.#compare(ref, type, where)
-      else
-        this.#findings.add(
-          'message_malformed',
-          where,
-          `The payloads that ${type} names are not named as the contract says.`,
-        )
+    const refs = blobRefsOf(detail)
+    if (refs?.every(({ origin }) => this.#isOurs(origin)) === true)
+      for (const ref of refs) await this.#compare(ref, type, where)
+    else this.#findings.add('message_malformed', where, `${type} names payloads in another form than may be.`)
   }
 
   async #compare({ origin, sha256: digest, length }: BlobRef, type: string, where: Where): Promise<void> {
@@ -43,20 +34,8 @@ export class Blobs {
       this.#findings.add('blob_altered', { ...where, object }, `The payload that ${type} names was altered.`)
   }
 
-  /** Undefined for what names no payload beside these logs. */
-  #ref(value: unknown): BlobRef | undefined {
-    const { origin, sha256: digest, length } = Object(value) as Readonly<Record<string, unknown>>
-    if (typeof origin !== 'string' || typeof digest !== 'string' || typeof length !== 'number') return undefined
-    const of = parseOrigin(origin)
-    if (of === undefined || of.domain !== this.#log?.domain || of.region !== this.#log.region) return undefined
-    return isDigest(digest) ? { origin, sha256: digest, length } : undefined
-  }
-}
-
-function isDigest(text: string): boolean {
-  try {
-    return fromBase64url(text).length === HASH_BYTES
-  } catch {
-    return false
+  #isOurs(origin: string): boolean {
+    const named = parseOrigin(origin)
+    return named !== undefined && named.domain === this.#log?.domain && named.region === this.#log.region
   }
 }
