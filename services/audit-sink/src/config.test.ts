@@ -8,6 +8,7 @@ const ENV = {
   WRIT_STORE: 's3://evidence/plane-1',
   WRIT_LOG_KEY: 'kms:alias/writ-log',
   WRIT_LOG_DOMAIN: 'audit.example',
+  WRIT_NATS_MONITOR: 'http://127.0.0.1:8222',
 }
 
 test('evidence is kept as long as the EU AI Act asks, unless told otherwise', () => {
