@@ -13,6 +13,11 @@ export interface Config extends CommonConfig {
   readonly logKey: string
   /** `WRIT_COSIGN_KEY`: another Ed25519 key, which signs the time of each checkpoint; pinned too. Absent: checkpoints say no time. */
   readonly cosignKey?: string
+  /**
+   * `WRIT_WITNESS_POLICY`: path of a witness policy (C2SP tlog-policy). Its witnesses that have an address are asked to cosign each checkpoint. Absent: the log
+   * has no witness.
+   */
+  readonly witnessPolicy?: string
   /** `WRIT_LOG_DOMAIN`: host name with which the log's origin begins, `<domain>/<region>/<epoch>`. It never changes. */
   readonly logDomain: string
   /** `WRIT_SEAL_MS`: the oldest message waits at most this long for its seal. Absent: 1,000. */
@@ -37,6 +42,7 @@ const Own = z.object({
     .string()
     .regex(/^(file|kms):./, 'must be file:<path> or kms:<key>')
     .optional(),
+  WRIT_WITNESS_POLICY: z.string().min(1).optional(),
   WRIT_LOG_DOMAIN: z.string().regex(HOST, 'must be a host name in lower case'),
   WRIT_SEAL_MS: z.coerce.number().int().min(10).max(60_000).default(1000),
   WRIT_RETENTION_REGIME: z.enum(RETENTION_REGIMES).default('eu-ai-act'),
@@ -51,6 +57,7 @@ export function readConfig(env: Env): Config {
     store: own.WRIT_STORE,
     logKey: own.WRIT_LOG_KEY,
     ...(own.WRIT_COSIGN_KEY !== undefined && { cosignKey: own.WRIT_COSIGN_KEY }),
+    ...(own.WRIT_WITNESS_POLICY !== undefined && { witnessPolicy: own.WRIT_WITNESS_POLICY }),
     logDomain: own.WRIT_LOG_DOMAIN,
     sealMs: own.WRIT_SEAL_MS,
     retentionRegime: own.WRIT_RETENTION_REGIME,

@@ -1,4 +1,4 @@
-import { LogStopped, type NoteSigner, Sealer, type SealOutcome } from '@writ/audit'
+import { LogStopped, type NoteSigner, Sealer, type SealOutcome, writeVerifierFiles } from '@writ/audit'
 import { sha256 } from '@writ/keys'
 import { bootService, noteSpan, type ServiceContext, Teardown, traced } from '@writ/service-kit'
 import { openStore, type WormStore } from '@writ/worm-store'
@@ -11,6 +11,7 @@ import { SealLoop } from './core/seal-loop.ts'
 import { createSinkMetrics, type Metrics } from './metrics.ts'
 import { openLogKeys } from './open-log-keys.ts'
 import { proveStore } from './prove-store.ts'
+import { openWitnesses } from './witnesses/open-witnesses.ts'
 
 export interface Overrides {
   /** Stops the start while it waits for what is not there yet. */
@@ -45,11 +46,10 @@ export async function startAuditSink(config: Config, overrides: Overrides = {}):
     },
     beginsUnrecorded: true,
   })
-  const loop = startLoop(context, config, {
-    signer: overrides.signer ?? (await openLogKeys(context, config)),
-    store: overrides.store ?? (await openStore(config.store)),
-    now: overrides.now ?? (() => new Date()),
-  })
+  const store = overrides.store ?? (await openStore(config.store))
+  const own = overrides.signer ?? (await openLogKeys(context, config))
+  const { signer, policy } = await openWitnesses(context, config, own, store)
+  const loop = startLoop(context, config, { signer, policy, store, now: overrides.now ?? (() => new Date()) })
   teardown.use(loop)
   teardown.use(context.health.open())
   const running = teardown.release()
@@ -58,6 +58,8 @@ export async function startAuditSink(config: Config, overrides: Overrides = {}):
 
 interface Parts {
   readonly signer: NoteSigner
+  /** The witness policy that lies beside the log. */
+  readonly policy: string | undefined
   readonly store: WormStore
   readonly now: () => Date
 }
@@ -66,7 +68,7 @@ function startLoop(context: ServiceContext, config: Config, parts: Parts): Async
   const { bus, audit, health, log } = context
   const metrics = createSinkMetrics(context.metrics, () => loop.waiting)
   const seal = sealer(context, config, parts)
-  const report = afterSeal(context)
+  const report = afterSeal(context, filesBeside(config, parts))
   const loop = new SealLoop({
     seal: metrics.timed(() => traced('seal', {}, seal)),
     sealed: async (outcome) => {
@@ -153,14 +155,21 @@ function sealer(
   }
 }
 
-function afterSeal({
-  bus,
-  region,
-  signer,
-  log,
-  refused,
-  refusedFiles,
-}: ServiceContext): (outcome: SealOutcome) => Promise<void> {
+/** What lies beside each epoch's log for whoever verifies it, once a start; nothing waits for it. */
+function filesBeside(config: Config, { signer, policy, store, now }: Parts): (origin: string) => Promise<void> {
+  let done: string | undefined
+  return async (origin) => {
+    if (origin === done) return
+    const retainUntil = new Date(now().getTime() + config.retentionDays * DAY_MS)
+    await writeVerifierFiles({ store, verifier: signer.verifier(origin), policy, retainUntil })
+    done = origin
+  }
+}
+
+function afterSeal(
+  { bus, region, signer, log, refused, refusedFiles }: ServiceContext,
+  writeFiles: (origin: string) => Promise<void>,
+): (outcome: SealOutcome) => Promise<void> {
   const announce = announceSeal(bus, region, signer)
   return async (outcome) => {
     for (const { message, code } of outcome.refused) {
@@ -169,6 +178,9 @@ function afterSeal({
     }
     const { origin, tree, entries, heads } = outcome
     if (entries > 0) log.debug({ origin, size: tree.size, entries }, 'sealed')
+    await writeFiles(origin).catch((err: unknown) =>
+      log.warn({ err }, 'the files for verifiers are not beside the log yet'),
+    )
     if (entries === 0 && heads.size === 0) return
     await announce(outcome).catch((err: unknown) => log.warn({ err }, 'a seal could not be announced'))
   }

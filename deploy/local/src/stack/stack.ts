@@ -143,7 +143,7 @@ async function start(options: StackOptions, started: AsyncDisposable[]): Promise
 }
 
 /** Beside the AWS SDK's own. */
-const FOR_SERVICES = ['WRIT_DIRECTORY', 'WRIT_RESIDENCY']
+const FOR_SERVICES = ['WRIT_DIRECTORY', 'WRIT_RESIDENCY', 'WRIT_WITNESS_POLICY']
 const PASSED = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_OPTIONS']
 
 async function findPrograms({ root, env, log }: StackOptions): Promise<Programs> {
