@@ -28,6 +28,7 @@ import { documentWasRevoked, messageWasRevoked, needsAuthority } from './revoked
 import { RevokedKeys } from './revoked-keys.ts'
 import { mayHaveSaid } from './roles.ts'
 import { SecondOperators } from './second-operators.ts'
+import { ActiveMinutes } from './silence.ts'
 import { EVENT_SLOTS, SourceChains } from './source-chains.ts'
 import { StoreStatements, type StoreUse } from './store-statements.ts'
 import type { Findings, Where } from './verdicts.ts'
@@ -76,6 +77,7 @@ export class Judge {
   readonly #revoked = new RevokedKeys()
   readonly #second: SecondOperators
   readonly #stores = new StoreStatements()
+  readonly #active = new ActiveMinutes()
   /** Messages whose key is not known yet, and documents whose signer is not. */
   #unknown: Again[] = []
   #waiting = 0
@@ -136,10 +138,8 @@ export class Judge {
     if (opened === undefined) return { opened, ready: Promise.resolve() }
     const key = this.#keyOf(opened)
     const documents = opened.claims.events.flatMap((event) => event.documents ?? [])
-    const ready = [
-      key.state === 'good' ? verifyJwsAhead(opened.jws, key.jwk) : undefined,
-      ...documents.map((document) => checkDocumentAhead(document, this.#ring)),
-    ]
+    const ready = documents.map((document) => checkDocumentAhead(document, this.#ring))
+    if (key.state === 'good') ready.push(verifyJwsAhead(opened.jws, key.jwk))
     return { opened, ready: Promise.all(ready) }
   }
 
@@ -172,7 +172,7 @@ export class Judge {
     await this.#compareRepeated()
     this.#chains.conclude({
       wholeHistory: options.wholeHistory,
-      until: this.#evidence.now,
+      activeMinutesAfter: (seconds) => this.#active.after(seconds),
       isWithdrawn: (source) => this.#isWithdrawn(source),
     })
     this.#concludeSecond(options.complete)
@@ -233,7 +233,7 @@ export class Judge {
     const { claims, jws, role, instance } = opened
     const { source, seq, prev, iat } = claims
     if (role === 'gateway') this.#used(instance, jws.kid, iat, where)
-    else this.#evidence.serviceTime(iat)
+    else this.#heard(iat)
     const { times, regressed } = timesOf(claims)
     if (regressed !== undefined)
       this.#options.findings.add(
@@ -264,6 +264,12 @@ export class Judge {
       if ((await this.#documents(at, { ...place, event }, slot)) && !revoked) this.#learn(at, event, where)
       this.#evidence.event({ ...place, event })
     }
+  }
+
+  /** A service signed something at this time. */
+  #heard(iat: number): void {
+    this.#evidence.serviceTime(iat)
+    this.#active.add(iat)
   }
 
   #used(id: string, kid: string, iat: number, where: Where): void {

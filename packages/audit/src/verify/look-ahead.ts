@@ -1,5 +1,5 @@
 /** Entries that are read and taken apart before the one whose turn it is. */
-const AHEAD_MAX = 96
+const AHEAD_MAX = 32
 
 /**
  * Items in their order, each with what `prepare` makes of it while those before it are still in work: reading goes on, and whatever `prepare` has begun on
@@ -11,8 +11,8 @@ export async function* lookAhead<T, P extends { readonly ready: Promise<unknown>
 ): AsyncGenerator<{ readonly item: T; readonly prepared: P }> {
   const source = items[Symbol.asyncIterator]()
   const next = async () => {
-    const { done, value } = await source.next()
-    return done ? undefined : { item: value, prepared: prepare(value) }
+    const result = await source.next()
+    return result.done === true ? undefined : { item: result.value, prepared: prepare(result.value) }
   }
   const coming: ReturnType<typeof next>[] = []
   for (;;) {
