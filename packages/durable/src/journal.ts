@@ -23,8 +23,7 @@ export interface JournalOptions {
 type Task = {
   readonly resolve: () => void
   readonly reject: (fault: Fault) => void
-} & /** Without a record: what waits for company goes alone. */
-(
+} /** Without a record: what waits for company goes alone. */ & (
   | { readonly kind: 'append'; readonly record?: Uint8Array }
   | { readonly kind: 'compact'; readonly records: readonly Uint8Array[]; readonly replaced: ReadonlySet<Uint8Array> }
 )

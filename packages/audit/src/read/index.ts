@@ -11,5 +11,5 @@ export {
 } from './intent-story.ts'
 export { NotVerified } from './not-verified.ts'
 export type { Doubt, ReadDocument, ReadEntry, ReadEvent } from './read-entry.ts'
-export type { SignedLog } from './signed-log.ts'
 export { type Everything, readEverything, type Wanted } from './read-everything.ts'
+export type { SignedLog } from './signed-log.ts'

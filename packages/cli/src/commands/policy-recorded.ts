@@ -17,7 +17,10 @@ const LIMIT = 10_000
 export function recorded(command: Command): Command {
   return command
     .option('--limit <n>', 'the newest recorded decisions only, this many', atLeastOne, LIMIT)
-    .option('--store <place>', 'the store’s folder, a copy of it, or s3://<bucket>/<prefix> (default: the local plane’s)')
+    .option(
+      '--store <place>',
+      'the store’s folder, a copy of it, or s3://<bucket>/<prefix> (default: the local plane’s)',
+    )
     .option(
       '--subject-keys <file>',
       'keys that open sealed documents: see `writ audit keys` (default: the local plane’s)',

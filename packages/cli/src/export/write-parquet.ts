@@ -37,11 +37,11 @@ export async function writeParquet(
 async function* counted(rows: AsyncIterable<EventRow>, count: () => void): AsyncGenerator<Record<string, unknown>> {
   for await (const row of rows) {
     count()
-    yield Object.fromEntries(COLUMNS.map(([name, type]) => [name, valueOf(row[name], type)]))
+    yield Object.fromEntries(COLUMNS.map(([name, type]) => [name, cellOf(row[name], type)]))
   }
 }
 
-function valueOf(value: EventRow['leaf'], type: (typeof COLUMNS)[number][1]): unknown {
+function cellOf(value: EventRow['leaf'], type: (typeof COLUMNS)[number][1]): unknown {
   if (value === null) return undefined
   if (type === 'INT64') return BigInt(value as number)
   if (type === 'TIMESTAMP') return new Date(value as string)

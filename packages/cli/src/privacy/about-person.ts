@@ -1,4 +1,4 @@
-import { type Everything, type ReadEntry, type ReadEvent, subjectOfKey, type Wanted } from '@writ/audit'
+import { type Everything, RECORDS_KEY_ID, type ReadEntry, type ReadEvent, subjectOfKey, type Wanted } from '@writ/audit'
 import { commandMessage, controlMessage } from '@writ/contracts'
 import type { Person } from './person.ts'
 
@@ -88,7 +88,5 @@ function naming(read: ReadEvent, { user }: Person): ReadEvent | undefined {
 
 /** The keys that open what is about a person: their own of every quarter, and that of records and control messages. Others’ stay closed. */
 export function keysFor(person: Person, keys: ReadonlyMap<string, Uint8Array>): ReadonlyMap<string, Uint8Array> {
-  return new Map([...keys].filter(([kid]) => kid === RECORDS || subjectOfKey(kid) === person.subject))
+  return new Map([...keys].filter(([kid]) => kid === RECORDS_KEY_ID || subjectOfKey(kid) === person.subject))
 }
-
-const RECORDS = 'records'
