@@ -1,5 +1,5 @@
 import { type MessageTimes, regressed } from './message-times.ts'
-import { silentAfterSeconds } from './silence.ts'
+import { silentAfterMinutes } from './silence.ts'
 import type { Findings, Where } from './verdicts.ts'
 
 /** Messages `from` to `to` of a source that follow one another without a gap. */
@@ -32,8 +32,8 @@ export interface ChainLink {
 export interface ChainsEnd {
   /** No log before these is missing. */
   readonly wholeHistory: boolean
-  /** NumericDate up to which services have signed. */
-  readonly until: number
+  /** In how many minutes after an instant services signed something. */
+  readonly activeMinutesAfter: (seconds: number) => number
   /** Whether operators have withdrawn the record of a source: then it has reason to be silent. */
   readonly isWithdrawn: (source: string) => boolean
 }
@@ -155,14 +155,14 @@ export class SourceChains {
   }
 
   /** A boot that another of the same instance names as the one before it has ended, if not by its own word. */
-  #concludeSilence({ until, isWithdrawn }: ChainsEnd): void {
+  #concludeSilence({ activeMinutesAfter, isWithdrawn }: ChainsEnd): void {
     const followed = new Set(this.#previous.map(({ source }) => source))
     for (const [source, runs] of this.#runs) {
       const { to, ended, stopped } = runs.at(-1) as Run
       if (stopped || ended === undefined || followed.has(source) || isWithdrawn(source)) continue
-      const silent = until - ended.iat
-      if (silent <= silentAfterSeconds(source)) continue
-      const message = `${source} has not stopped and is silent since its message ${to}, ${silent} s before the last of the others.`
+      const minutes = activeMinutesAfter(ended.iat)
+      if (minutes <= silentAfterMinutes(source)) continue
+      const message = `${source} has not stopped and is silent since its message ${to}, while others went on for ${minutes} minutes.`
       this.#findings.add('source_silent', { source, seq: to }, message)
     }
   }

@@ -78,6 +78,14 @@ async function twoLogs(): Promise<void> {
   await seal(dir, opening, [[...made.messages, ...more]], { now: new Date('2027-01-02T00:00:00Z') })
 }
 
+/** Sources that go on for so many minutes after the plant, a message each. */
+async function goOn(sources: Plant['sources'], minutes: number, ...names: readonly string[]): Promise<Message[]> {
+  const made: Message[] = []
+  for (let minute = 1; minute <= minutes; minute++)
+    for (const name of names) made.push(...(await heartbeats(sources[name] as TestSource, 1, START + 60 * minute)))
+  return made
+}
+
 /** Locks as the store wrote them: DirectoryStore keeps the end of retention as the file's time. `over`: what else the storage says. */
 function locked(over: (key: string) => Partial<ObjectRetention> = () => ({})): LogReader {
   const reader = directoryReader(dir)
@@ -231,12 +239,7 @@ const WAYS: Readonly<Record<Verdict | 'ok', () => Promise<Partial<VerifyOptions>
     return {}
   },
   source_silent: async () => {
-    await log({}, async ({ sources }) => {
-      const all = ['intent-gateway', 'policy-evaluator', 'audit-sink', 'gateway'].map(
-        (name) => sources[name] as TestSource,
-      )
-      return (await Promise.all(all.map((source) => heartbeats(source, 1, START + 600)))).flat()
-    })
+    await log({}, ({ sources }) => goOn(sources, 5, 'intent-gateway', 'policy-evaluator', 'audit-sink'))
     return {}
   },
   out_of_role: async () => {
@@ -315,51 +318,57 @@ describe('each verdict', { timeout: 30_000 }, () => {
 // ---- Silence -------------------------------------------------------------------------------------------------------
 
 describe('a source is silent', { timeout: 30_000 }, () => {
-  const others = async (sources: Plant['sources'], at: number, ...names: string[]): Promise<Message[]> =>
-    (await Promise.all(names.map((name) => heartbeats(sources[name] as TestSource, 1, at)))).flat()
   const services = ['intent-gateway', 'policy-evaluator', 'audit-sink'] as const
   const silentIn = async () => (await verify()).findings.map(({ verdict, where }) => [verdict, where.source])
 
   test('after three signs of life that did not come: a service after 3 minutes, a gateway after 45', async () => {
-    await log({}, ({ sources }) => others(sources, START + 190, ...services))
+    await log({}, ({ sources }) => goOn(sources, 3, ...services))
     expect(await silentIn()).toEqual([])
     await rm(dir, { recursive: true })
-    await log({}, ({ sources }) => others(sources, START + 210, ...services))
+    await log({}, ({ sources }) => goOn(sources, 4, ...services))
     expect(await silentIn()).toEqual([['source_silent', 'token-issuer/i1/b1']])
     await rm(dir, { recursive: true })
-    await log({}, ({ sources }) => others(sources, START + 2800, ...services, 'token-issuer'))
+    await log({}, ({ sources }) => goOn(sources, 46, ...services, 'token-issuer'))
     expect(await silentIn()).toEqual([['source_silent', 'gateway/g1/b1']])
+  })
+
+  test('not where all were: a machine that slept', async () => {
+    await log({}, async ({ sources }) => heartbeats(sources['intent-gateway'] as TestSource, 3, START + 3500))
+    expect(await silentIn()).toEqual([])
   })
 
   test('not where it said that it stopped', async () => {
     await log({}, async ({ sources }) => [
       await (sources['token-issuer'] as TestSource).message('stopped', START + 61, [auditEvent('source.stopped', {})]),
-      ...(await others(sources, START + 600, ...services)),
+      ...(await goOn(sources, 9, ...services)),
     ])
     expect(await silentIn()).toEqual([])
   })
 
   test('not where a later boot of the same instance names its end', async () => {
-    const again = async ({ sources }: Plant) => {
+    await log({}, async ({ sources }) => {
       const { source, seq, prev: digest = '' } = sources['token-issuer'] as TestSource
       const next = new TestSource('token-issuer/i1/b2', keys.services['token-issuer'])
       const previous = { source, seq: seq - 1, digest }
       return [
         await next.message('started', START + 500, [auditEvent('source.started', { detail: { previous } })]),
-        ...(await others(sources, START + 600, ...services)),
+        ...(await goOn(sources, 9, ...services)),
       ]
-    }
-    await log({}, again)
+    })
     expect(await silentIn()).toEqual([])
   })
 
   test('not where operators have removed the gateway', async () => {
-    await log({}, async ({ sources }) => {
+    const forLong = async ({ sources }: Plant) => goOn(sources, 50, ...services, 'token-issuer')
+    await log({}, async (made) => {
       const { event } = await filing('gateway', 'g1', 2, null, [])
-      const said = await (sources['intent-gateway'] as TestSource).message('removed', START + 300, [event])
-      return [said, ...(await others(sources, START + 3500, ...services, 'token-issuer'))]
+      const said = await (made.sources['intent-gateway'] as TestSource).message('removed', START + 50, [event])
+      return [said, ...(await forLong(made))]
     })
     expect((await verify()).verdicts).not.toContain('source_silent')
+    await rm(dir, { recursive: true })
+    await log({}, forLong)
+    expect((await verify()).verdicts).toContain('source_silent')
   })
 })
 
