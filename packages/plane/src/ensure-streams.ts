@@ -85,7 +85,14 @@ async function ensureStream(jsm: JetStreamManager, wanted: Settings): Promise<vo
     await jsm.streams.update(wanted.name, wanted)
 }
 
-/** Adding a consumer whose settings are the same changes nothing. */
-async function ensureConsumer(jsm: JetStreamManager, { stream, ...config }: ConsumerSettings): Promise<void> {
-  await jsm.consumers.add(stream, config satisfies Partial<ConsumerConfig>)
+/** Makes a consumer that is not there, and adjusts one whose settings differ, as a plane's of an earlier version do. */
+async function ensureConsumer(jsm: JetStreamManager, { stream, ...wanted }: ConsumerSettings): Promise<void> {
+  const config = wanted satisfies Partial<ConsumerConfig>
+  const found = await jsm.consumers.info(stream, wanted.durable_name).catch((error: unknown) => {
+    if (error instanceof JetStreamApiError && error.code === CONSUMER_NOT_FOUND) return undefined
+    throw error
+  })
+  if (found === undefined) await jsm.consumers.add(stream, config)
+  else if (!Object.entries(config).every(([name, value]) => found.config[name as keyof ConsumerConfig] === value))
+    await jsm.consumers.update(stream, wanted.durable_name, config)
 }

@@ -210,6 +210,14 @@ describe('with a server', () => {
     await ensureStreams(nats.store, { region: 'test-1' })
   })
 
+  test('a consumer of an earlier version is adjusted', async () => {
+    const jsm = await jetstreamManager(nats.store)
+    await jsm.consumers.update('AUDIT', 'audit-sink', { headers_only: false, max_ack_pending: 7 })
+    await ensureStreams(nats.store, { region: 'test-1' })
+    const { config } = await jsm.consumers.info('AUDIT', 'audit-sink')
+    expect(config).toMatchObject({ headers_only: true, max_ack_pending: 4096, ack_policy: 'explicit' })
+  })
+
   test('a gateway is enrolled with its consumer, twice without harm', async () => {
     const outDir = join(scratch, 'G')
     for (let n = 0; n < 2; n++) await enrol(nats.plane, { kind: 'gateway', id: 'G', outDir, key: 'ES256' })
