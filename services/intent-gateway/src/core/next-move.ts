@@ -49,13 +49,21 @@ function followPlans(record: LiveRecord, nowSeconds: number): Move {
   const expired = open.filter(({ exp }) => exp <= nowSeconds).map(({ gateway_id }) => gateway_id)
   if (expired.length > 0) return { kind: 'close', why: 'expired', gateways: expired }
   const unsure = open.filter(({ out }) => out !== true).map(({ gateway_id }) => gateway_id)
-  if (unsure.length > 0) return { kind: 'dispatch', gateways: unsure }
   const until = Math.min(...open.map(({ exp }) => exp))
+  if (unsure.length > 0) {
+    // Whoever sent one of them sent all at once, and may know of those that are not heard of yet.
+    const sureAt = Math.max(0, ...open.flatMap(({ out, sent }) => (out === true && sent ? [sent.at + UNSURE_S] : [])))
+    return sureAt <= nowSeconds
+      ? { kind: 'dispatch', gateways: unsure }
+      : { kind: 'wait', until: Math.min(until, sureAt) }
+  }
   if (record.state !== 'approved') return followSilent(record, nowSeconds, until)
   const tellAt = Math.max(...open.map(({ sent }) => sent?.at ?? 0)) + TELL_AFTER_S
   return tellAt <= nowSeconds ? { kind: 'tell' } : { kind: 'wait', until: Math.min(until, tellAt) }
 }
 
+/** How long after a gateway's first word those of the others are waited for, before their plans are sent by somebody who has not sent them. */
+const UNSURE_S = 5
 /** How long the first word of a gateway is waited for, which says with it that the plans are out. */
 const TELL_AFTER_S = 2
 

@@ -115,6 +115,19 @@ describe('plans that are out', () => {
     expect(nextMove(executing(noted), NOW + 2)).toEqual({ kind: 'wait', until: NOW + 10 })
   })
 
+  test('are not sent again at once by a process that has only heard of one of them', () => {
+    const { record } = take(at(), { state: 'started' }, 'S', NOW)
+    expect(nextMove(record, NOW + 4)).toEqual({ kind: 'wait', until: NOW + 5 })
+    expect(nextMove(record, NOW + 5)).toEqual({ kind: 'dispatch', gateways: ['g2'] })
+    const both = take(
+      record,
+      { iss: 'g2', plan_id: 'p-g2', step_id: 's2', device_id: 'd3', state: 'started' },
+      'T',
+      NOW,
+    )
+    expect(nextMove(both.record, NOW + 5)).toMatchObject({ kind: 'wait' })
+  })
+
   test('and never decided about or ended anew', () => {
     const noted = sentOut(at(), ['p-g1', 'p-g2'], NOW)
     expect(ended(noted, 'denied', [])).toBe(noted)
@@ -339,7 +352,7 @@ describe('waiting', () => {
 test('plans that may be out are sent again, never decided again', () => {
   const at = planned(fresh(), [plan('g1'), plan('g2')], steps, 1)
   expect(nextMove(at, NOW)).toEqual({ kind: 'dispatch', gateways: ['g1', 'g2'] })
-  expect(nextMove(dispatched(at, ['p-g1'], NOW), NOW)).toEqual({ kind: 'dispatch', gateways: ['g2'] })
+  expect(nextMove(dispatched(at, ['p-g1'], NOW), NOW + 5)).toEqual({ kind: 'dispatch', gateways: ['g2'] })
 })
 
 describe('G12: plans and outcomes that a server lost after it had acknowledged them', () => {
