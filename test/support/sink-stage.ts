@@ -112,6 +112,8 @@ export class SinkStage implements AsyncDisposable {
   readonly #sinks: SinkProcess[] = []
   /** Heads as they were announced and believed. */
   readonly #heads = new Map<string, number>()
+  /** Why announcements were not believed. */
+  readonly disbelieved: unknown[] = []
   readonly #key: Signer = ephemeralSigner()
   #boots = 0
 
@@ -142,7 +144,10 @@ export class SinkStage implements AsyncDisposable {
     await operator.store(at.control('root'), await signMessage(root, controlMessage, genesis), { stream: 'CONTROL' })
     await operator[Symbol.asyncDispose]()
     const stage = new SinkStage(nats, issuer, gateway, options)
-    await issuer.subscribe(at.sealed, ({ data }) => void stage.#believe(data).catch(() => {}))
+    await issuer.subscribe(
+      at.sealed,
+      ({ data }) => void stage.#believe(data).catch((error: unknown) => stage.disbelieved.push(error)),
+    )
     return stage
   }
 
@@ -414,18 +419,21 @@ export class SinkStage implements AsyncDisposable {
     return { log: await readStoredLog(store, origin, verifier), store, verifier }
   }
 
+  async log(): Promise<StoredLog> {
+    return (await this.#readLog()).log
+  }
+
   /** The log's entries that are whole audit messages, which those of `chain` are not, in their order. */
   async entries(): Promise<readonly AuditMessage[]> {
-    const { log } = await this.#readLog()
-    return log.entries.flatMap((entry) => {
+    return (await this.log()).entries.flatMap((entry) => {
       if (!Array.isArray(parseJws(entry, AUDIT_BYTES_MAX).payload['events'])) return []
       return [openMessage(auditMessage, Buffer.from(entry)).claims]
     })
   }
 
   /**
-   * The log holds each of these once (and others perhaps, none twice), its checkpoint never turned back, and every note ever signed is about a
-   * beginning of it.
+   * The log holds each of these once (and others perhaps, none twice), its checkpoint never turned back, and every note ever signed, as far as it is in
+   * the store or a stepped sink has told of it, is about a beginning of it.
    */
   async expectLog(wanted: readonly SourceMessage[]): Promise<void> {
     const { log, store, verifier } = await this.#readLog()
@@ -436,8 +444,13 @@ export class SinkStage implements AsyncDisposable {
     )
     expect(new Set(log.entries).size, 'no entry twice').toBe(log.entries.length)
     await expectForward(store, log.origin, verifier)
-    const notes = await this.notes()
-    if (notes.length > 0) expectNoFork(log, notes)
+    const copies = `${log.origin}.meta/checkpoints/`
+    const stored: string[] = []
+    for await (const name of store.list(copies)) {
+      const note = Buffer.from((await store.get(`${copies}${name}`)) ?? []).toString()
+      stored.push(note.slice(0, note.lastIndexOf('\n\n') + 1))
+    }
+    expectNoFork(log, [...stored, ...(await this.notes())])
   }
 }
 
