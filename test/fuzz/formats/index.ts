@@ -11,6 +11,7 @@ import { messageFormat, messageNames } from './messages.ts'
 import * as policy from './policy.ts'
 import * as values from './values.ts'
 import * as wire from './wire.ts'
+import * as witness from './witness.ts'
 
 type Maker = () => Format | Promise<Format>
 
@@ -35,6 +36,9 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   'tlog-proof': log.tlogProof,
   'proven-entry': log.provenEntry,
   'consistency-proof': log.consistency,
+  'add-checkpoint': witness.addCheckpoint,
+  witnessed: witness.witnessed,
+  'witness-policy': witness.witnessPolicy,
   tile: log.tile,
   'entry-bundle': log.entryBundle,
   'audit-entry': log.auditEntries,

@@ -46,7 +46,7 @@ import { anyJson, anyText, jsonText } from './json.ts'
 const ORIGIN = `audit.example/${REGION}/2026h2`
 const signer = noteSignerOf(signerOf(keyOf('log')))
 const stranger = noteSignerOf(signerOf(keyOf('other log')))
-const pinned: NoteVerifier = signer.verifier(ORIGIN)
+export const pinned: NoteVerifier = signer.verifier(ORIGIN)
 const timed = noteSignerOf(signerOf(keyOf('log')), {
   signer: signerOf(keyOf('clock')),
   nowSeconds: () => 1_800_000_000,
@@ -56,11 +56,12 @@ const REKOR =
   'rekor.sigstore.dev+c0d23d6a+AjBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABNhtmPtrWm3U1eQXBogSMdGvXwBcK5AW5i0hrZLOC96l+smGNM7nwZ4QvFK/4sueRoVj//QP22Ni4Qt9DPfkWLc='
 const ENTRIES = ['first', 'second', 'third', 'fourth', 'fifth'].map(bytes)
 const LEAVES = ENTRIES.map(leafHash)
-const hashOf: RangeHash = async ({ start, end }) => merkleRoot(LEAVES.slice(start, end))
-const rootOf = (size: number): Uint8Array => merkleRoot(LEAVES.slice(0, size))
+export const hashOf: RangeHash = async ({ start, end }) => merkleRoot(LEAVES.slice(start, end))
+export const rootOf = (size: number): Uint8Array => merkleRoot(LEAVES.slice(0, size))
 const D = `${'A'.repeat(42)}A`
 
-async function note(size: number, by = signer, origin = ORIGIN): Promise<string> {
+/** A checkpoint of the log's first entries, signed. */
+export async function checkpointNote(size: number, by = signer, origin = ORIGIN): Promise<string> {
   const text = formatCheckpoint({ origin, size, root: rootOf(size), extensions: [] })
   return formatNote(text, [{ verifier: by.verifier(origin), signature: await by.sign(text) }])
 }
@@ -92,13 +93,18 @@ const lines: fc.Arbitrary<Uint8Array> = fc.array(line, { maxLength: 8 }).map((al
 /** Signed checkpoints. */
 export async function checkpoint(): Promise<Format> {
   const both = formatNote(formatCheckpoint({ origin: ORIGIN, size: 5, root: rootOf(5), extensions: [] }), [])
-  const theirs = (await note(5, stranger)).split('\n\n')[1] ?? ''
-  const ours = (await note(5)).split('\n\n')[1] ?? ''
+  const theirs = (await checkpointNote(5, stranger)).split('\n\n')[1] ?? ''
+  const ours = (await checkpointNote(5)).split('\n\n')[1] ?? ''
   const text = formatCheckpoint({ origin: ORIGIN, size: 5, root: rootOf(5), extensions: [] })
   const known = timed.verifiers(ORIGIN)
   return format<Checkpoint>({
     name: 'checkpoint',
-    samples: [await note(3), await note(5), `${both}${theirs}${ours}`, await timed.note(ORIGIN, text)].map(bytes),
+    samples: [
+      await checkpointNote(3),
+      await checkpointNote(5),
+      `${both}${theirs}${ours}`,
+      await timed.note(ORIGIN, text),
+    ].map(bytes),
     garbage: lines,
     genuine: true,
     read: (input) => {
@@ -132,7 +138,7 @@ export const vkey = (): Format =>
 
 /** The parser of proofs alone. */
 export async function tlogProof(): Promise<Format> {
-  const proof = { index: 2, proof: await proveInclusion(2, 5, hashOf), checkpoint: await note(5) }
+  const proof = { index: 2, proof: await proveInclusion(2, 5, hashOf), checkpoint: await checkpointNote(5) }
   return format<TlogProof>({
     name: 'tlog-proof',
     samples: [formatTlogProof(proof), formatTlogProof({ ...proof, extra: bytes('more') })].map(bytes),
@@ -151,7 +157,11 @@ export async function provenEntry(): Promise<Format> {
   const proofs = await Promise.all(
     [0, 2, 4].map(async (index) => ({
       entry: textOf(ENTRIES[index] as Uint8Array),
-      proof: formatTlogProof({ index, proof: await proveInclusion(index, 5, hashOf), checkpoint: await note(5) }),
+      proof: formatTlogProof({
+        index,
+        proof: await proveInclusion(index, 5, hashOf),
+        checkpoint: await checkpointNote(5),
+      }),
     })),
   )
   return format({
