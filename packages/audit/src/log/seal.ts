@@ -83,7 +83,9 @@ export function decodeStaged(bytes: Uint8Array): Staged {
 const encode = (value: object): Uint8Array => Buffer.from(`${JSON.stringify(value)}\n`)
 
 function parse(bytes: Uint8Array): Record<string, unknown> {
-  return Object.fromEntries(members(JSON.parse(Buffer.from(bytes).toString('utf8')) as unknown))
+  return Object.fromEntries(
+    members(JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as unknown),
+  )
 }
 
 function require(condition: boolean): asserts condition {
