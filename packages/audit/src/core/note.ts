@@ -2,13 +2,10 @@ import { Fault } from '@writ/contracts'
 
 export {
   cosignedText,
-  decodeBase64,
   formatVkey,
-  isKeyName,
   NOTE_COSIGNATURE,
   NOTE_ECDSA,
   NOTE_ED25519,
-  type NoteKeyType,
   type NoteVerifier,
   noteVerifier,
   parseVkey,
