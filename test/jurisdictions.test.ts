@@ -6,6 +6,7 @@ import { type JurisdictionDirectory, regionToAsk } from '@writ/contracts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { found, foundInFiles } from './support/find-words.ts'
 import { type LocalStack, startLocalStack } from './support/local-stack.ts'
+import { had, titled } from './support/needs.ts'
 import { until } from './support/outsider.ts'
 import { Lab, type LabGateway, USER } from './support/promises-lab.ts'
 import { startS3, type TestS3 } from './support/s3.ts'
@@ -23,6 +24,8 @@ const DIRECTORY: JurisdictionDirectory = {
     { pattern: 'us-*', region: US },
   ],
 }
+
+const versitygw = await had('versitygw')
 
 interface Side {
   readonly region: string
@@ -42,6 +45,7 @@ let us: Side
 let both: RoutedAgent
 
 beforeAll(async () => {
+  if (versitygw.missing !== undefined) return
   dir = await mkdtemp(join(tmpdir(), 'writ-jurisdictions-'))
   await writeFile(join(dir, 'directory.json'), JSON.stringify(DIRECTORY))
   eu = await start(EU, 'eu-furnace-zq')
@@ -57,7 +61,7 @@ afterAll(async () => {
     await side.bucket[Symbol.asyncDispose]()
     await side.s3.stop()
   }
-  await rm(dir, { recursive: true, force: true })
+  if (versitygw.missing === undefined) await rm(dir, { recursive: true, force: true })
 })
 
 async function start(region: string, device: string): Promise<Side> {
@@ -148,7 +152,7 @@ const ask = (lab: Lab, device: string, purpose: string, seconds: string): Promis
     params: { note: seconds },
   })
 
-describe('G9: two jurisdictions', () => {
+describe.skipIf(versitygw.missing !== undefined)(titled('G9: two jurisdictions', versitygw), () => {
   test.each([
     ['EU', () => [eu, us]],
     ['US', () => [us, eu]],

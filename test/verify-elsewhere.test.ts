@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { formatVkey, parseTlogPolicy, parseVkey } from '@writ/audit'
 import { generateJwk, signerOf } from '@writ/keys'
-import { findTool } from '@writ/tools'
 import { type Listening, serveWitness, Witness } from '@writ/witness'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type LocalStack, startLocalStack } from './support/local-stack.ts'
+import { had, titled } from './support/needs.ts'
 import { until } from './support/outsider.ts'
 import { Lab, USER } from './support/promises-lab.ts'
 
@@ -15,7 +15,7 @@ import { Lab, USER } from './support/promises-lab.ts'
 // checker. Both see what was altered. A witness of ours, run elsewhere, cosigns it.
 
 const go = await hasGo()
-const fsck = await findTool('tessera-fsck', { env: process.env })
+const fsck = await had('tessera-fsck')
 
 interface Ran {
   readonly code: number
@@ -36,7 +36,9 @@ function run(command: string, args: readonly string[], cwd?: string): Promise<Ra
 }
 
 async function hasGo(): Promise<boolean> {
-  return (await run('go', ['version'])).code === 0
+  const { code } = await run('go', ['version'])
+  if (code !== 0 && process.env['CI'] === 'true') throw new Error('There is no Go in PATH: in CI no test is skipped.')
+  return code === 0
 }
 
 let dir: string
@@ -167,10 +169,10 @@ describe.skipIf(!go)(go ? 'with Go and golang.org/x/mod alone' : 'skipped: no Go
   })
 })
 
-describe.skipIf(fsck === undefined)(fsck === undefined ? 'skipped: no Tessera fsck' : 'with Tessera’s checker', () => {
+describe.skipIf(fsck.missing !== undefined)(titled('with Tessera’s checker', fsck), () => {
   const verify = async (): Promise<Ran> => {
     await writeFile(join(dir, 'vkey'), `${vkey()}\n`)
-    return await run(fsck?.path ?? '', [
+    return await run(fsck.missing === undefined ? fsck.path : '', [
       '-ui=false',
       '-storage_url',
       `file://${join(copy, origin)}/`,
