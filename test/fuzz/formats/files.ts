@@ -101,7 +101,7 @@ export async function localFile(): Promise<Format> {
     redis_url: 'redis://127.0.0.1:6379',
     region: 'r',
     trust: { operators, anchors },
-    store_dir: '/store',
+    store: 'file:/store',
     log_origin: 'audit.example/r/2026h2',
     log_vkey: 'log+01234567+AAAA',
     operator: { id: 'root', key_file: 'key.jwk', credentials_file: 'nats.creds' },

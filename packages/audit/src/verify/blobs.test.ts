@@ -26,11 +26,8 @@ afterEach(() => rm(dir, { recursive: true, force: true }))
 async function verdictsOf(blobs: unknown): Promise<readonly Verdict[]> {
   const made = await plant({})
   const source = made.sources['intent-gateway'] as TestSource
-  const event = auditEvent('attestation.appraised', {
-    status: 'succeeded',
-    attestation: {},
-    detail: { blobs: blobs as never },
-  })
+  const fields = { attestation: {}, detail: { blobs: blobs as never } }
+  const event = auditEvent('attestation.appraised', fields, 'succeeded')
   const message = await source.message('appraised', START + 30, [event])
   await seal(dir, made.opening, [[...made.messages, message]])
   const { findings } = await verifyLog({ reader: directoryReader(dir), vkeys, pins, complete: true })

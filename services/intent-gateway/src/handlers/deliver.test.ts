@@ -15,6 +15,7 @@ async function taken(deliveryCount: number, work: () => Promise<void>) {
     seq: 1,
     deliveryCount,
     ack: async () => did.push('ack') > 0,
+    settle: () => did.push('settle'),
     working: () => undefined,
     term: () => did.push('term'),
     nak: () => did.push('nak'),
