@@ -10,6 +10,9 @@ export interface WitnessPolicy {
   readonly witnesses: readonly (PolicyWitness & { readonly url: string })[]
 }
 
+/** A signed note holds at most 64 lines. */
+const WITNESSES_MAX = 32
+
 /** Throws Fault `unavailable` where the file cannot be read, `malformed` where it is no tlog-policy or a witness has an address that is none. */
 export async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
@@ -25,5 +28,9 @@ export async function readWitnessPolicy(path: string): Promise<WitnessPolicy> {
       })
     return [{ ...witness, url }]
   })
+  if (witnesses.length > WITNESSES_MAX)
+    throw new Fault('malformed', {
+      message: `The witness policy ${path} names more than ${WITNESSES_MAX} witnesses to ask.`,
+    })
   return { text, policy, witnesses }
 }

@@ -1,5 +1,5 @@
 import { type AddCheckpoint, formatAddCheckpoint, type NoteVerifier, openNote, type PolicyWitness } from '@writ/audit'
-import { isFault } from '@writ/contracts'
+import { Fault, isFault } from '@writ/contracts'
 
 /** What became of one request for a cosignature. */
 export type Asked =
@@ -30,6 +30,8 @@ const REST_MS = 10_000
 /** The first request may be about a size that the witness has left; its answer says which it is at. */
 const ATTEMPTS_MAX = 3
 const ANSWER_CHARACTERS_MAX = 65_536
+/** Of an answer that are looked at. */
+const LINES_MAX = 64
 
 /** Asks one witness (C2SP tlog-witness). It remembers how far the witness is with each log; the witness itself decides. Never throws. */
 export class WitnessClient {
@@ -68,7 +70,7 @@ export class WitnessClient {
         checkpoint: note,
       })
       if (status === 200) {
-        const lines = ownLines(note, text, this.#options.witness.verifier)
+        const lines = ownLine(note, text, this.#options.witness.verifier)
         this.#sizes.set(origin, size)
         return { outcome: 'cosigned', lines }
       }
@@ -100,11 +102,25 @@ export class WitnessClient {
   }
 }
 
-/** The witness's own lines, verified; others that it sends along are not ours to pass on. Faults of `openNote`. */
-function ownLines(note: string, lines: string, verifier: NoteVerifier): string {
+/**
+ * The witness's own line, verified, and nothing else that it sends along: a note holds 64 lines, and one that is too long could not be read again.
+ * Throws Fault `bad_signature` where there is none.
+ */
+function ownLine(note: string, lines: string, verifier: NoteVerifier): string {
   const text = note.slice(0, note.lastIndexOf('\n\n') + 2)
-  const own = lines.split('\n').filter((line) => line.startsWith(`— ${verifier.name} `))
-  const answer = own.map((line) => `${line}\n`).join('')
-  openNote(`${text}${answer}`, [verifier])
-  return answer
+  const own = lines
+    .split('\n')
+    .slice(0, LINES_MAX)
+    .find((line) => line.startsWith(`— ${verifier.name} `) && verifies(`${text}${line}\n`, verifier))
+  if (own === undefined) throw new Fault('bad_signature', { message: 'Its cosignature does not verify.' })
+  return `${own}\n`
+}
+
+function verifies(note: string, verifier: NoteVerifier): boolean {
+  try {
+    return openNote(note, [verifier]).cosignatures.length === 1
+  } catch (error) {
+    if (!isFault(error)) throw error
+    return false
+  }
 }

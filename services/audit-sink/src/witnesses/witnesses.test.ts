@@ -219,13 +219,19 @@ describe('a log with witnesses', { timeout: 60_000 }, () => {
       const parts: Buffer[] = []
       for await (const part of request as AsyncIterable<Buffer>) parts.push(part)
       const answer = await fetch(`${a.listening.url}/add-checkpoint`, { method: 'POST', body: Buffer.concat(parts) })
+      const own = await answer.text()
+      const more = (name: string, id: number) => `— ${name} ${Buffer.alloc(76, id).toString('base64')}\n`
+      const under = Array.from({ length: 20 }, (_, id) => more('a.example/w', id))
       response
         .writeHead(answer.status)
-        .end(`${await answer.text()}— evil.example/w ${Buffer.alloc(76).toString('base64')}\n`)
+        .end(`${under.join('')}${own}${own}${more('evil.example/w', 1)}${under.join('')}`)
     })
-    const note = await (await openLog('log', [padded.client])).grow(5)
-    expect(note).toContain('— a.example/w ')
-    expect(note).not.toContain('evil')
+    const log = await openLog('log', [padded.client])
+    for (const count of [5, 5]) {
+      const note = await log.grow(count)
+      expect(note.split('\n').filter((line) => line.startsWith('— '))).toHaveLength(2)
+      expect(openNote(note, [own.verifier(ORIGIN), a.witness.verifier]).verifiedBy).toHaveLength(2)
+    }
   })
 
   test('is not called witnessed by a policy of other logs, or by lines that do not verify', async () => {
