@@ -50,3 +50,18 @@ describe('facts that went to the file', () => {
     facts.close()
   })
 })
+
+test('a temporary folder that cannot be written to is said, not passed over', () => {
+  const before = process.env['TMPDIR']
+  process.env['TMPDIR'] = '/dev/null/nowhere'
+  try {
+    const facts = small()
+    const fill = () => {
+      for (let n = 0; n < 5000; n++) facts.set(`fact ${n}`, n)
+    }
+    expect(fill).toThrow(/nowhere/)
+  } finally {
+    if (before === undefined) delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = before
+  }
+})

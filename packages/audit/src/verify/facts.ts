@@ -2,6 +2,7 @@ import { hash, randomBytes } from 'node:crypto'
 import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { storageFault } from '@writ/durable'
 
 /** Facts in memory of each of two generations; two generations of long names take about 40 MiB. */
 const GENERATION_MAX = 2 ** 17
@@ -10,7 +11,8 @@ type Value = number | string
 
 /**
  * What was said under a name, for any number of names in bounded memory: the latest ones in memory, earlier ones in a temporary file without a name. There,
- * names and texts are 96 and 52 bits of a hash under a secret of this process, so nobody can choose two that are alike.
+ * names and texts are 96 and 52 bits of a hash under a secret of this process, so nobody can choose two that are alike. Throws Fault `unavailable` where
+ * that file cannot be written.
  */
 export class Facts {
   readonly #generationMax: number
@@ -85,13 +87,17 @@ export class Facts {
   }
 
   #store(facts: ReadonlyMap<string, Value>): void {
-    this.#file ??= openNameless()
     const entries = [...facts].map(
       ([name, value]) => [this.#hash(name), typeof value === 'number' ? value : this.#print(value)] as const,
     )
-    const table = FactTable.write(this.#file, this.#fileBytes, entries)
-    this.#fileBytes += table.bytes
-    this.#tables.push(table)
+    try {
+      this.#file ??= openNameless()
+      const table = FactTable.write(this.#file, this.#fileBytes, entries)
+      this.#fileBytes += table.bytes
+      this.#tables.push(table)
+    } catch (cause) {
+      throw storageFault(`Writing to the temporary folder ${tmpdir()}`, cause)
+    }
   }
 
   #hash(text: string): Buffer {
