@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { connectAgents, type RoutedAgent, type SubmittedIntent } from '@writ/agent-sdk'
+import { type Agent, connectAgents, type RoutedAgent, type SubmittedIntent } from '@writ/agent-sdk'
 import { type JurisdictionDirectory, regionToAsk } from '@writ/contracts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { found, foundInFiles } from './support/find-words.ts'
@@ -36,6 +36,9 @@ interface Side {
   /** Between this side's services and its bucket. */
   readonly bucket: Tap
   readonly device: string
+  /** An agent that acts for a user of this side alone. */
+  readonly agent: Agent
+  readonly user: string
   readonly agentFolder: string
 }
 
@@ -86,6 +89,7 @@ async function start(region: string, device: string): Promise<Side> {
   const lab = await Lab.open(local)
   const gateway = await lab.gateway(`gw-${region}`)
   await lab.device(device, `gw-${region}`)
+  const user = `u-of-${device}`
   return {
     region,
     local,
@@ -94,6 +98,8 @@ async function start(region: string, device: string): Promise<Side> {
     s3,
     bucket,
     device,
+    agent: await lab.newAgent('own-agent', user),
+    user,
     agentFolder: local.stack.paths.identity('agent', 'lab-agent'),
   }
 }
@@ -110,7 +116,12 @@ const demandOf = (region: string, endpoint: string) => ({
 const traceOf = ({ local }: Side): Promise<string> => readFile(local.stack.paths.log('nats-server'), 'utf8')
 
 /** What one intent names that must stay on its side. */
-const wordsOf = (side: Side, purpose: string, parameter: string) => ({ device: side.device, purpose, parameter })
+const wordsOf = (side: Side, purpose: string, parameter: string) => ({
+  device: side.device,
+  user: side.user,
+  purpose,
+  parameter,
+})
 
 /** Everywhere on a side where words stand: what its NATS server was sent, what went to its bucket, and what lies on its disks. */
 async function traces(
@@ -143,11 +154,17 @@ async function settled({ lab }: Side): Promise<void> {
   )
 }
 
-const ask = (lab: Lab, device: string, purpose: string, seconds: string): Promise<SubmittedIntent> =>
-  lab.agent.submit({
+const ask = (
+  agent: Agent,
+  onBehalfOf: string,
+  device: string,
+  purpose: string,
+  seconds: string,
+): Promise<SubmittedIntent> =>
+  agent.submit({
     action: 'telemetry-read',
     targets: [device],
-    onBehalfOf: USER,
+    onBehalfOf,
     purpose,
     params: { note: seconds },
   })
@@ -157,17 +174,17 @@ describe.skipIf(versitygw.missing !== undefined)(titled('G9: two jurisdictions',
     ['EU', () => [eu, us]],
     ['US', () => [us, eu]],
   ] as const)(
-    'not a byte that names a device, a purpose or a parameter of the %s crosses to the other side',
+    'not a byte that names a device, a user, a purpose or a parameter of the %s crosses to the other side',
     async (_, sides) => {
       const [own, other] = sides() as [Side, Side]
       const words = wordsOf(own, `Look at what ${own.region} alone knows`, `parameter-of-${own.region}`)
       own.gateway.behave.set(own.device, () => ({ secret: `result-of-${own.region}` }))
-      const intent = await ask(own.lab, own.device, words.purpose, words.parameter)
+      const intent = await ask(own.agent, own.user, own.device, words.purpose, words.parameter)
       expect((await own.lab.end(intent)).state).toBe('succeeded')
       await settled(own)
       // The taps work: the own side's see what they are there for.
       expect(await traces(own, words)).toEqual(
-        expect.arrayContaining(['device in its NATS server', 'purpose in its NATS server']),
+        expect.arrayContaining(['device', 'user', 'purpose'].map((word) => `${word} in its NATS server`)),
       )
       expect(found('b', own.bucket.bytes(), { origin: `writ.local/${own.region}` })).toHaveLength(1)
       expect(await traces(other, { ...words, result: `result-of-${own.region}` })).toEqual([])
@@ -175,15 +192,28 @@ describe.skipIf(versitygw.missing !== undefined)(titled('G9: two jurisdictions',
   )
 
   test('an intent for a device of the other side is refused, with the region to ask; nothing here keeps what it named', async () => {
-    const words = wordsOf(eu, 'A stray agent asks in the wrong place', 'stray-parameter')
-    const intent = await ask(us.lab, eu.device, words.purpose, words.parameter)
+    const words = { ...wordsOf(eu, 'A stray agent asks in the wrong place', 'stray-parameter'), user: 'u-stray-zq' }
+    const stray = await us.lab.newAgent('stray-agent', words.user)
+    const before = (await traceOf(us)).length
+    const intent = await ask(stray, words.user, eu.device, words.purpose, words.parameter)
     const status = await us.lab.end(intent)
     expect(status).toMatchObject({ state: 'denied', reasons: [{ code: 'wrong_jurisdiction' }], steps: [] })
     expect(status.reasons.map(regionToAsk)).toEqual([EU])
     await settled(us)
     // What the agent itself sent, and that the server handed on, is aside: everything that anybody else sent is not.
-    const kept = (await traces(us, words, sentByOthers)).filter((where) => !/jetstream.*INTENTS/i.test(where))
-    expect(kept).toEqual([])
+    // So is the agent's own record, in which this side's operators name its user.
+    const kept = await traces(us, words, (trace) => sentByOthers(trace.slice(before)))
+    expect(kept.filter((where) => !isMessageItself(where) && !/^user in .*\/streams\/REGISTRY\//.test(where))).toEqual(
+      [],
+    )
+  })
+
+  test('nor does anything keep its user where the agent may not act for it here', async () => {
+    const words = wordsOf(eu, 'A stray agent asks for somebody unknown here', 'another-stray-parameter')
+    const intent = await ask(us.agent, words.user, eu.device, words.purpose, words.parameter)
+    expect(await us.lab.end(intent)).toMatchObject({ state: 'denied', reasons: [{ code: 'wrong_user' }] })
+    await settled(us)
+    expect((await traces(us, words, sentByOthers)).filter((where) => !isMessageItself(where))).toEqual([])
   })
 
   test('the same bytes again get the same answer, and other bytes under the same id are a replay', async () => {
@@ -281,9 +311,12 @@ describe.skipIf(versitygw.missing !== undefined)(titled('G9: two jurisdictions',
   })
 })
 
-/** Of a server's trace what others than the stray agent sent. What it hands on was sent to it before. */
+/** The stream in which the agent's message waited to be taken: what was there is gone from it, not yet from its file. */
+const isMessageItself = (where: string): boolean => /\/streams\/INTENTS\//.test(where)
+
+/** Of a server's trace what others than the stray agents sent. What it hands on was sent to it before. */
 function sentByOthers(trace: string): string {
-  const isAside = (line: string) => line.includes('agent_lab-agent"') || line.includes(' - ->> ')
+  const isAside = (line: string) => /agent_(stray|own|lab)-agent"/.test(line) || line.includes(' - ->> ')
   return trace
     .split('\n')
     .filter((line) => !isAside(line))

@@ -78,10 +78,10 @@ export class Lab implements AsyncDisposable {
     return this.local.stack
   }
 
-  async newAgent(id: string): Promise<Agent> {
+  async newAgent(id: string, user: string = USER): Promise<Agent> {
     const dir = await this.#enrolled('agent', id, (keys) => ({
       keys,
-      users: [USER],
+      users: [user],
       actions: ACTIONS,
       groups: ['lab', 'press-hall'],
       unfinished_max: 1000,

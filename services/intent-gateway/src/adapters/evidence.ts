@@ -21,7 +21,7 @@ import {
   type Token,
 } from '@writ/contracts'
 import { digestOf, openMessage } from '@writ/keys'
-import type { LiveRecord } from '../core/intent-record.ts'
+import { type LiveRecord, userOf } from '../core/intent-record.ts'
 import type { DecisionFile } from './decision-files.ts'
 import type { Paper, Papers } from './papers.ts'
 
@@ -236,7 +236,8 @@ export class Evidence {
   }
 
   #fields({ agent_id, intent_id, digest, action, user }: LiveRecord): Fields {
-    return { agent_id, intent_id, intent_digest: digest, intent: action, user: this.#papers.pseudonym(user) }
+    const fields = { agent_id, intent_id, intent_digest: digest, intent: action }
+    return user === undefined ? fields : { ...fields, user: this.#papers.pseudonym(user) }
   }
 }
 
@@ -252,8 +253,8 @@ function inTheClear(control: Control): JsonObject {
   return { command, iat, scope, ...((scope === 'key' || scope === 'endorsements') && { id: control.id }) }
 }
 
-function paper(message: Paper['message'], jws: string, { user }: LiveRecord): Paper {
-  return { message, jws, under: { user } }
+function paper(message: Paper['message'], jws: string, record: LiveRecord): Paper {
+  return { message, jws, under: { user: userOf(record) } }
 }
 
 function codes(reasons: readonly Reason[]): Reason['code'][] {

@@ -2,7 +2,7 @@ import { type Bucket, type Bus, isRefusal } from '@writ/bus'
 import { subjects } from '@writ/contracts'
 import { requestDigest } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
-import { type IntentRecord, type LiveRecord, outcomeKey, stateKey } from '../core/intent-record.ts'
+import { type IntentRecord, type LiveRecord, outcomeKey, stateKey, userOf } from '../core/intent-record.ts'
 import type { IntentRecords } from './intent-records.ts'
 
 /** What is left under a key whose text nobody needs any more. */
@@ -66,7 +66,7 @@ export class OutcomeCopies {
       for (const digest of beside) await this.#bucket.put(outcomeKey(key, digest), FORGOTTEN)
       if (inside) await this.#records.forgetOutcomes(key)
     }
-    if (beside.length > 0 || inside) this.#later({ user: record.user, forget }, report)
+    if (beside.length > 0 || inside) this.#later({ user: userOf(record), forget }, report)
   }
 
   /** Of a person who is erased, at once. What waits in other replicas, these forget. Throws Fault `unavailable`. */

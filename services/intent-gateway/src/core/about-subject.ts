@@ -1,11 +1,11 @@
 import { fromBase64url, parseIJson } from '@writ/keys'
 import type { LiveEntry } from './intent-index.ts'
+import { peopleOf } from './touched.ts'
 
 /** How many intents are not settled that are on behalf of a person, or that they have approved. */
 export function unsettledOf(entries: Iterable<LiveEntry>, isPerson: (user: string) => boolean): number {
   let count = 0
-  for (const { record } of entries)
-    if (isPerson(record.user) || record.approvals.some(({ user }) => isPerson(user))) count += 1
+  for (const { record } of entries) if (peopleOf(record).some(isPerson)) count += 1
   return count
 }
 

@@ -78,7 +78,8 @@ export interface LiveRecord {
   readonly digest: string
   readonly agent_id: string
   readonly intent_id: string
-  readonly user: string
+  /** On whose behalf. Absent where another jurisdiction decides: such an intent is refused at once, and its user is not kept here. */
+  readonly user?: string
   readonly action: string
   /** The agent's key that signed it. */
   readonly kid: string
@@ -152,7 +153,7 @@ const Sent = z.strictObject({ at: NumericDate, times: z.int().min(1) })
 
 const Live: z.ZodType<LiveRecord> = z.strictObject({
   ...both,
-  user: User,
+  user: User.exactOptional(),
   action: ActionName,
   kid: Sha256,
   exp: NumericDate,
@@ -201,6 +202,12 @@ const Done: z.ZodType<DoneRecord> = z.strictObject({
   steps: z.array(z.strictObject(shownStep)),
   plans: z.array(z.strictObject(shownPlan)),
 })
+
+/** Of an intent that is this jurisdiction's. Throws Fault `internal` of one whose user was not kept. */
+export function userOf({ user }: LiveRecord): string {
+  if (user === undefined) throw new Fault('internal', { message: 'The user of this intent is not kept here.' })
+  return user
+}
 
 export function isDone(record: IntentRecord): record is DoneRecord {
   return 'done' in record

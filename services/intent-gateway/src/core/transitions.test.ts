@@ -1,10 +1,12 @@
 import type { Decision, Intent, Outcome } from '@writ/contracts'
 import { describe, expect, test } from 'vitest'
-import { doneOf, formatRecord, type LiveRecord, parseRecord, withoutOutcomes } from './intent-record.ts'
+import { unsettledOf } from './about-subject.ts'
+import { doneOf, formatRecord, type LiveRecord, parseRecord, userOf, withoutOutcomes } from './intent-record.ts'
 import { nextMove } from './next-move.ts'
 import { isKeptInside, stateWouldFit } from './state-size.ts'
 import { statusBody } from './status.ts'
 import { takeOutcome } from './take-outcome.ts'
+import { touchedByRecord } from './touched.ts'
 import {
   accepted,
   approved,
@@ -19,6 +21,7 @@ import {
   sentOut,
   waitsForApproval,
   waitsForAttestation,
+  withoutUser,
 } from './transitions.ts'
 
 const NOW = 1_800_000_000
@@ -450,4 +453,18 @@ describe('a hundred steps that all fail with as many words as they may', () => {
     ).record
     expect(said.steps[0]?.reason?.message).toHaveLength(1000)
   })
+})
+
+test('what is kept of an intent that another jurisdiction decides names nobody', () => {
+  const refused = accepted(intent, { digest: DIGEST, kid: digest('K') }, [], NOW, {
+    code: 'wrong_jurisdiction',
+    message: 'x',
+  })
+  const kept = withoutUser(refused)
+  expect(formatRecord(refused)).toContain('"u1"')
+  expect(formatRecord(kept)).not.toContain('u1')
+  expect(parseRecord(Buffer.from(formatRecord(kept)))).toEqual(kept)
+  expect(touchedByRecord(kept).users).toEqual([])
+  expect(unsettledOf([{ key: 'a1.i1', record: kept, revision: 1 }], () => true)).toBe(0)
+  expect(() => userOf(kept)).toThrow('not kept')
 })

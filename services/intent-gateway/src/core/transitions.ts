@@ -53,6 +53,11 @@ export function accepted(
   }
 }
 
+/** What is kept of an intent that another jurisdiction decides. */
+export function withoutUser({ user: _, ...rest }: LiveRecord): LiveRecord {
+  return rest
+}
+
 /** Takes note of a decision under `….decision.<n>`; it becomes the first if there was none. */
 export function decided(
   record: LiveRecord,

@@ -4,7 +4,7 @@ import { openMessage } from '@writ/keys'
 import { currentTrace } from '@writ/service-kit'
 import type { NumberedFile } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
-import type { LiveRecord } from '../core/intent-record.ts'
+import { type LiveRecord, userOf } from '../core/intent-record.ts'
 import type { AuthorityView, Clock, Log, Sign } from '../ports.ts'
 
 export interface AnnounceApprovalDeps {
@@ -41,7 +41,7 @@ export function approversOf({ authority }: Pick<AuthorityView, 'authority'>, rec
   return authority.trust.ids('approver').filter((id) => {
     const approver = authority.trust.record('approver', id)?.record
     return (
-      approver !== undefined && approver.user !== record.user && approver.roles.some((role) => roles.includes(role))
+      approver !== undefined && approver.user !== userOf(record) && approver.roles.some((role) => roles.includes(role))
     )
   })
 }

@@ -15,7 +15,7 @@ import { type DispatchedPlan, Evidence } from '../adapters/evidence.ts'
 import { Papers } from '../adapters/papers.ts'
 import { Statuses } from '../adapters/statuses.ts'
 import type { LiveRecord } from '../core/intent-record.ts'
-import { accepted, executing, planned, sentOut } from '../core/transitions.ts'
+import { accepted, executing, planned, sentOut, withoutUser } from '../core/transitions.ts'
 import type { Sign } from '../ports.ts'
 import { settle } from './settle.ts'
 import { takeOutcome } from './take-outcome.ts'
@@ -26,7 +26,7 @@ let parts: PlanParts
 let record: LiveRecord
 let evidence: Evidence
 /** Events in the order in which the log took them; each is durable, or fails, when the test says so. */
-let recorded: { types: string[]; durable: () => void; fail: () => void }[]
+let recorded: { types: string[]; events: readonly NewEvent[]; durable: () => void; fail: () => void }[]
 
 beforeEach(async () => {
   plant = await createSmallPlant()
@@ -45,7 +45,7 @@ beforeEach(async () => {
     record: (events: readonly NewEvent[]) =>
       new Promise<void>((resolve, reject) => {
         const fail = () => reject(new Fault('unavailable', { message: 'The disk is full.' }))
-        recorded.push({ types: events.map(({ type }) => type), durable: resolve, fail })
+        recorded.push({ types: events.map(({ type }) => type), events, durable: resolve, fail })
       }),
     recordLater: () => undefined,
   }
@@ -118,6 +118,20 @@ describe('G4: plan.dispatched is not begun before its documents are durable', ()
     recorded.at(-1)?.durable()
     await again
   })
+})
+
+test('of an intent that another jurisdiction decides the log hears no user, nor a name for one', async () => {
+  const { claims, jws } = openMessage(intentMessage, parts.intent)
+  const reason = { code: 'wrong_jurisdiction', message: 'Ask elsewhere.' } as const
+  const refused = accepted(claims, jws, [], nowSeconds(), reason)
+  const ends = [refused, { ...withoutUser(refused), digest: digestOf('another') }].map((one) =>
+    evidence.ended(one, undefined),
+  )
+  await vi.waitFor(() => expect(types().filter((type) => type === 'intent.refused')).toHaveLength(2))
+  const events = recorded.flatMap((one) => one.events).filter(({ type }) => type === 'intent.refused')
+  expect(events.map((event) => 'user' in event)).toEqual([true, false])
+  for (const one of recorded) one.durable()
+  await Promise.all(ends)
 })
 
 describe('an outcome', () => {

@@ -77,5 +77,6 @@ async function recordEnd(deps: SettleDeps, record: LiveRecord, approvals: readon
   for (const approval of approvals) await deps.evidence.approvalAgain(record, approval)
   // Nobody's key is made on an agent's word alone: only for a user that an operator registered for it.
   const users = deps.view.authority.trust.record('agent', record.agent_id)?.record.users ?? []
-  await deps.evidence.ended(record, users.includes(record.user) ? await deps.records.text(intentKey(key)) : undefined)
+  const isKnown = record.user !== undefined && users.includes(record.user)
+  await deps.evidence.ended(record, isKnown ? await deps.records.text(intentKey(key)) : undefined)
 }

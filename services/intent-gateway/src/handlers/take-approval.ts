@@ -16,7 +16,7 @@ import { caughtUp } from '@writ/service-kit'
 import type { Claims } from '../adapters/claims.ts'
 import type { DecisionFiles } from '../adapters/decision-files.ts'
 import type { Evidence } from '../adapters/evidence.ts'
-import { approvalKey, type IntentRecord, isDone, type LiveRecord } from '../core/intent-record.ts'
+import { approvalKey, type IntentRecord, isDone, type LiveRecord, userOf } from '../core/intent-record.ts'
 import { approved, ended } from '../core/transitions.ts'
 import type { AuthorityView, Clock, Sign } from '../ports.ts'
 import { result } from './answer.ts'
@@ -94,7 +94,7 @@ async function store(deps: TakeApprovalDeps, key: string, record: LiveRecord, si
     ({ device_id }) => trust.record('device', device_id)?.record.floors?.[record.action] ?? [],
   )
   const demands = approvalDemands(shown.claims.obligations, floors)
-  const about = { intentDigest: record.digest, onBehalfOf: record.user, shown, audience }
+  const about = { intentDigest: record.digest, onBehalfOf: userOf(record), shown, audience }
   const reject = approval.claims.verdict === 'reject'
   // A reject passes all the other checks too: only who may approve may end it.
   checkApproval(reject ? asApproved(signed) : signed, about, demands)

@@ -20,7 +20,7 @@ import { checkLimits } from '../core/limits.ts'
 import { stepsOf } from '../core/routes.ts'
 import { digestIfSignedBy } from '../core/signed-by.ts'
 import { rejectedId } from '../core/status.ts'
-import { accepted } from '../core/transitions.ts'
+import { accepted, withoutUser } from '../core/transitions.ts'
 import { Turns } from '../core/turns.ts'
 import type { AuthorityView, Clock, Meter, Refusals } from '../ports.ts'
 import { soon } from './soon.ts'
@@ -126,16 +126,16 @@ async function takeNew(
     const agent = deps.view.authority.trust.record('agent', agentId)
     if (agent === undefined) throw new Fault('unknown_agent', { message: 'No such agent is registered.' })
     checkLimits(deps.records.index, agentId, agent.record, deps.clock.nowSeconds())
-    const keeps = isForeign(deps, claims) ? 'digest' : 'text'
-    if (taken || (await deps.records.claimIntent(key, jws.compact, keeps)) === 'another')
+    const foreign = isForeign(deps, claims)
+    if (taken || (await deps.records.claimIntent(key, jws.compact, foreign ? 'digest' : 'text')) === 'another')
       throw new Fault('replayed', { message: 'Another message was published under this jti.' })
-    return create(deps, key, signed)
+    return create(deps, key, signed, foreign)
   })
   // A refusal is said when it is settled.
   if (made?.state === 'accepted') await deps.statuses.say(made)
 }
 
-/** Whether a target belongs to another control plane: whatever else is wrong with the intent, its text is not kept here. */
+/** Whether a target belongs to another control plane: whatever else is wrong with the intent, neither its text nor its user is kept here. */
 function isForeign({ view, regionOf }: TakeIntentDeps, { targets }: Intent): boolean {
   const { trust, region } = view.authority
   return targets.some((id) => trust.record('device', id) === undefined && (regionOf(id) ?? region) !== region)
@@ -146,14 +146,16 @@ async function create(
   deps: TakeIntentDeps,
   key: string,
   signed: Verified<typeof intentMessage>,
+  foreign: boolean,
 ): Promise<LiveRecord | undefined> {
   const { claims, jws } = signed
-  const judged = await judge(deps, signed)
+  const judged = await judge(deps, signed, foreign)
   const steps = 'steps' in judged ? judged.steps : []
   const reason = 'reason' in judged ? judged.reason : undefined
   const trace = currentTrace()
+  const first = accepted(claims, { digest: jws.digest, kid: jws.kid }, steps, deps.clock.nowSeconds(), reason)
   const record = {
-    ...accepted(claims, { digest: jws.digest, kid: jws.kid }, steps, deps.clock.nowSeconds(), reason),
+    ...(foreign ? withoutUser(first) : first),
     ...(trace !== undefined && { trace }),
   }
   noteSpan({ 'writ.intent_digest': jws.digest, ...(reason !== undefined && { 'writ.code': reason.code }) })
@@ -172,6 +174,7 @@ type Judged = { readonly steps: ReturnType<typeof stepsOf> } | { readonly reason
 async function judge(
   { view, regionOf }: TakeIntentDeps,
   { claims, jws }: Verified<typeof intentMessage>,
+  foreign: boolean,
 ): Promise<Judged> {
   try {
     const devices = await caughtUp(view.catchUp, () => {
@@ -179,6 +182,8 @@ async function judge(
       if (agent === undefined) throw new Fault('unknown_agent', { message: 'No such agent is registered.' })
       return judgeIntent(view.authority, agent, claims, jws, regionOf)
     })
+    // A device that was filed this moment: of the intent nothing is kept that could be decided.
+    if (foreign) throw new Fault('wrong_jurisdiction', { message: 'A target was another jurisdiction’s when it came.' })
     return { steps: stepsOf(claims, devices) }
   } catch (error) {
     if (!isDecided(error)) throw error
