@@ -51,6 +51,23 @@ describe('a key in a KMS', () => {
     expect(() => lenient(other)).not.toThrow()
   })
 
+  test.each<[string, KmsKey, string]>([
+    ['here', key, 'the table says of no region that keys in a KMS may be there'],
+    ['of another partition', { ...key, partition: 'aws' }, 'it is in the partition aws, not in aws-eusc'],
+    ['that may be copied elsewhere', { ...key, multiRegion: true }, 'it may be copied to other regions'],
+  ])('%s is refused in production where the table names no place for keys', async (_, other, why) => {
+    const bare = join(dir, 'bare.json')
+    const demand = {
+      partition: 'aws-eusc',
+      bucket_regions: [REGION],
+      retention_days_min: 190,
+      retention_days_max: 2284,
+    }
+    await writeFile(bare, JSON.stringify({ version: 1, jurisdictions: { [REGION]: demand } }))
+    const strict = await keyResidency({ mode: 'production', residency: bare }, REGION, log)
+    expect(() => strict(other)).toThrow(`The wrapping key is not taken: ${why}.`)
+  })
+
   test('is refused in production where nothing says what is demanded', async () => {
     const without = await keyResidency({ mode: 'production' }, REGION, log)
     expect(() => without(key)).toThrow('WRIT_RESIDENCY is needed')

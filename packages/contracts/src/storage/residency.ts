@@ -22,7 +22,7 @@ export const ResidencyDemand = z
       .exactOptional(),
     retention_days_min: Days,
     retention_days_max: Days,
-    /** Absent: the keys that sign the log may be files. */
+    /** Absent: the keys that sign the log are files, and no key in a KMS is taken. */
     keys: z.strictObject({ regions: Names, specs: z.array(z.enum(SIGNING_KEY_SPECS)).min(1) }).exactOptional(),
   })
   .refine(({ retention_days_min: min, retention_days_max: max }) => min <= max, {
@@ -41,10 +41,11 @@ export interface KeyPlace {
 
 /** Why a key may not serve a jurisdiction, as the end of a sentence about it; undefined: it may. */
 export function misplacedKey(key: KeyPlace, { partition, keys }: ResidencyDemand): string | undefined {
-  if (keys === undefined) return undefined
   if (key.partition !== partition) return `it is in the partition ${key.partition}, not in ${partition}`
+  if (key.multiRegion) return 'it may be copied to other regions'
+  if (keys === undefined) return 'the table says of no region that keys in a KMS may be there'
   if (!keys.regions.includes(key.region)) return `it is in ${key.region}, not in ${keys.regions.join(' or ')}`
-  return key.multiRegion ? 'it may be copied to other regions' : undefined
+  return undefined
 }
 
 /** The operator's file of what each jurisdiction demands. A jurisdiction is the region of a plane. */

@@ -16,7 +16,8 @@ export function keyFact(
   const found = described === undefined ? 'a key file' : textOf(described)
   if (demand === undefined) return { check, state: 'not tried', expected: '', observed: found }
   const { keys, partition } = demand
-  if (keys === undefined) return { check, state: 'ok', expected: 'any', observed: found }
+  if (keys === undefined)
+    return { check, state: described === undefined ? 'ok' : 'failed', expected: 'a key file', observed: found }
   const holds =
     described !== undefined &&
     misplacedKey(described, demand) === undefined &&

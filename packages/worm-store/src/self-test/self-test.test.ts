@@ -89,9 +89,10 @@ describe('a key that signs the log', () => {
     expect(keyFact('cosign_key', described, demand)).toMatchObject({ check: 'cosign_key', state: 'failed' })
   })
 
-  test('may be a file where the jurisdiction demands nothing of keys', () => {
+  test('is a file, and none in a KMS, where the jurisdiction names no place for keys', () => {
     const { keys: _, ...rest } = demand
     expect(keyFact('log_key', undefined, rest)).toMatchObject({ state: 'ok' })
+    expect(keyFact('log_key', key, rest)).toMatchObject({ state: 'failed', expected: 'a key file' })
   })
 })
 
