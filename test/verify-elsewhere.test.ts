@@ -71,22 +71,23 @@ beforeAll(async () => {
   lab = await Lab.open(local)
   await lab.gateway('gw-elsewhere')
   await lab.device('seen', 'gw-elsewhere')
-  const intent = await lab.agent.submit({
-    action: 'telemetry-read',
-    targets: ['seen'],
-    onBehalfOf: USER,
-    purpose: 'To be verified elsewhere.',
-  })
-  expect((await lab.end(intent)).state).toBe('succeeded')
   const store = local.stack.store.dir ?? ''
   origin = local.stack.plane.logName
+  // A witness that did not know the log is left alone for a while; each intent brings a checkpoint to ask about.
   await until(
     'a checkpoint is cosigned',
     async () => {
+      const about = {
+        action: 'telemetry-read',
+        targets: ['seen'],
+        onBehalfOf: USER,
+        purpose: 'To be verified elsewhere.',
+      }
+      expect((await lab.end(await lab.agent.submit(about))).state).toBe('succeeded')
       const note = await readFile(join(store, origin, 'checkpoint'), 'utf8').catch(() => '')
       return note.includes('— witness.example/w1 ')
     },
-    30_000,
+    120_000,
   )
   await until(
     'the files for verifiers lie beside the log',
@@ -95,10 +96,13 @@ beforeAll(async () => {
         () => true,
         () => false,
       ),
-    30_000,
+    120_000,
   )
   copy = join(dir, 'copy')
-  await cp(store, copy, { recursive: true, filter: (path) => !/\/\.(versions|incoming)(\/|$)/.test(path) })
+  // In the order of keys, as `aws s3 sync` goes, so that a log that grows meanwhile is whole up to its checkpoint.
+  for (const part of [`${origin}.meta`, `${origin}/checkpoint`, origin])
+    await cp(join(store, part), join(copy, part), { recursive: true, force: false })
+})
 })
 
 afterAll(async () => {
@@ -166,6 +170,19 @@ describe.skipIf(!go)(go ? 'with Go and golang.org/x/mod alone' : 'skipped: no Go
       code: 1,
       text: expect.stringContaining('NOT VERIFIED'),
     })
+  })
+
+  test('a checkpoint that was put back is found', async () => {
+    const file = join(copy, origin, 'checkpoint')
+    const shown = await readFile(file)
+    const [first = ''] = (await readdir(join(copy, `${origin}.meta`, 'checkpoints'))).sort()
+    await chmod(file, 0o600)
+    await writeFile(file, await readFile(join(copy, `${origin}.meta`, 'checkpoints', first)))
+    try {
+      expect(await verify()).toMatchObject({ code: 1, text: expect.stringContaining('it was put back') })
+    } finally {
+      await writeFile(file, shown)
+    }
   })
 })
 

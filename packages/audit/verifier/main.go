@@ -214,6 +214,11 @@ func verify(dir string, key note.Verifier) (head checkpoint, earlier int, err er
 	if err != nil {
 		return head, 0, err
 	}
+	for size := range due {
+		if size > head.size {
+			return head, 0, fmt.Errorf("the checkpoint shows size %d, and one of size %d was signed: it was put back, or the log grew while it was copied (copy it again)", head.size, size)
+		}
+	}
 	t := &tree{dir: dir, hashes: map[int64]tlog.Hash{}}
 	for n := int64(0); t.size < head.size; n++ {
 		w := int(min(width, head.size-t.size))

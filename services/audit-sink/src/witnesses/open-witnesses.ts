@@ -34,7 +34,7 @@ export async function openWitnesses(
   const asked = (witness: string, answer: Asked): void => {
     answers.inc({ witness, outcome: answer.outcome })
     if (answer.outcome === 'forked') log.fatal({ witness }, answer.message)
-    if (answer.outcome === 'failed') log.warn({ witness }, answer.message)
+    if (answer.outcome === 'failed' || answer.outcome === 'ahead') log.warn({ witness }, answer.message)
   }
   const clients = witnesses.map((witness) => {
     return new WitnessClient({ witness, timeoutMs: ANSWER_WITHIN_MS, monotonicMs: () => performance.now() })

@@ -4,9 +4,13 @@ import { Fault, isFault } from '@writ/contracts'
 /** What became of one request for a cosignature. */
 export type Asked =
   | { readonly outcome: 'cosigned'; readonly lines: string }
-  /** It cosigned a larger tree already, or does not answer and is left alone for a while. */
+  /** It failed a moment ago, and is left alone for a while. */
   | { readonly outcome: 'skipped' }
-  | { readonly outcome: 'failed' | 'forked'; readonly message: string }
+  /**
+   * `ahead`: it has cosigned a larger tree; so it is while another replica seals, and where it stays so the log was put back. `forked`: what it has cosigned is not
+   * the beginning of this.
+   */
+  | { readonly outcome: 'failed' | 'ahead' | 'forked'; readonly message: string }
 
 /** A checkpoint to be cosigned. */
 export interface Signed {
@@ -20,7 +24,7 @@ export interface Signed {
 
 export interface WitnessClientOptions {
   readonly witness: PolicyWitness & { readonly url: string }
-  /** A witness that has not answered by then is done without. */
+  /** A witness that has not answered by then, however often it was asked, is done without. */
   readonly timeoutMs: number
   readonly monotonicMs: () => number
 }
@@ -61,38 +65,39 @@ export class WitnessClient {
   }
 
   async #ask({ origin, size, note, prove }: Signed): Promise<Asked> {
+    const untilMs = this.#options.monotonicMs() + this.#options.timeoutMs
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const older = this.#sizes.get(origin) ?? 0
-      if (older > size) return { outcome: 'skipped' }
-      const { status, text } = await this.#post({
-        older,
-        proof: older === 0 ? [] : await prove(older),
-        checkpoint: note,
-      })
+      if (older > size) return this.#ahead(origin, older, size)
+      const proof = older === 0 ? [] : await prove(older)
+      const { status, text } = await this.#post({ older, proof, checkpoint: note }, untilMs)
       if (status === 200) {
         const lines = ownLine(note, text, this.#options.witness.verifier)
         this.#sizes.set(origin, size)
         return { outcome: 'cosigned', lines }
       }
+      if (status === 422 && older > 0) return forked(`of size ${older} is not the beginning of this one of ${size}`)
       const at = status === 409 && /^\d{1,16}\n$/.test(text) ? Number(text) : undefined
       if (at === undefined) return { outcome: 'failed', message: `It answers with ${status}.` }
-      if (at === older && older === size)
-        return {
-          outcome: 'forked',
-          message: `It has cosigned another tree of size ${size}: somebody was shown another history.`,
-        }
+      if (at === older && older === size) return forked(`of size ${size} is another one`)
       this.#sizes.set(origin, at)
     }
     return { outcome: 'failed', message: 'It says another size each time.' }
   }
 
-  async #post(request: AddCheckpoint): Promise<{ readonly status: number; readonly text: string }> {
-    const { witness, timeoutMs } = this.#options
+  /** What is remembered of it is forgotten, so that it is asked again. */
+  #ahead(origin: string, older: number, size: number): Asked {
+    this.#sizes.delete(origin)
+    return { outcome: 'ahead', message: `It has cosigned a tree of size ${older}; this one has ${size}.` }
+  }
+
+  async #post(request: AddCheckpoint, untilMs: number): Promise<{ readonly status: number; readonly text: string }> {
+    const { witness, monotonicMs } = this.#options
     const response = await fetch(`${witness.url.replace(/\/$/, '')}/add-checkpoint`, {
       method: 'POST',
       body: formatAddCheckpoint(request),
       redirect: 'error',
-      signal: AbortSignal.timeout(timeoutMs),
+      signal: AbortSignal.timeout(Math.max(1, Math.ceil(untilMs - monotonicMs()))),
     })
     return { status: response.status, text: (await response.text()).slice(0, ANSWER_CHARACTERS_MAX) }
   }
@@ -101,6 +106,11 @@ export class WitnessClient {
     this.#restUntilMs = this.#options.monotonicMs() + REST_MS
   }
 }
+
+const forked = (how: string): Asked => ({
+  outcome: 'forked',
+  message: `The tree that it has cosigned ${how}: somebody was shown another history.`,
+})
 
 /**
  * The witness's own line, verified, and nothing else that it sends along: a note holds 64 lines, and one that is too long could not be read again.

@@ -189,6 +189,22 @@ describe('a log with witnesses', { timeout: 60_000 }, () => {
     expect((await witnessing(second.store, policy)).missing).toHaveLength(1)
   })
 
+  test('whose second history is longer than what a witness cosigned is called forked too', async () => {
+    const a = await start('a')
+    await (await openLog('first', [a.client])).grow(20)
+    const second = await openLog('second', [at('a', a.witness, a.listening.url).client])
+    await second.grow(40)
+    expect(second.answers.map(({ outcome }) => outcome)).toContain('forked')
+  })
+
+  test('that was put back is behind its witness, which is told', async () => {
+    const a = await start('a')
+    await (await openLog('first', [a.client])).grow(20)
+    const second = await openLog('second', [at('a', a.witness, a.listening.url).client])
+    await second.grow(2)
+    expect(second.answers.map(({ outcome }) => outcome)).toContain('ahead')
+  })
+
   test.each<[string, RequestListener]>([
     ['answers with garbage', (_, response) => response.end('— a.example/w AAAA\n')],
     [
