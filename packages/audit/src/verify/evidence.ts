@@ -1,5 +1,5 @@
 import { planIdOf } from '@writ/authority'
-import type { AuditEvent, Decision, EventType } from '@writ/contracts'
+import type { AuditEvent, Decision, EventType, Intent } from '@writ/contracts'
 import {
   approvalMessage,
   attestationMessage,
@@ -56,12 +56,16 @@ const BEGUN: ReadonlySet<EventType> = new Set(['action.started', 'action.succeed
 export class Evidence {
   readonly #findings: Findings
   /**
-   * Documents by type and digest anywhere in the log, and by source too, at their first place in its chain; the intent of an allowing decision and which
-   * of `#allowed` it rests on; token and gateway of a plan; plan and digest of a token; redeems.
+   * Documents by type and digest anywhere in the log, and by source too, at their first place in its chain; the device of a record; the targets of an
+   * intent that was opened; the intent of an allowing decision and which of `#allowed` it rests on; token, gateway and records of a plan; plan and
+   * digest of a token; redeems.
    */
   readonly #facts = new Facts()
   readonly #allowed: Allowed[] = []
   readonly #allowedAt = new Map<string, number>()
+  /** Lists of records that plans name: most name the same few. */
+  readonly #planned: (readonly string[])[] = []
+  readonly #plannedAt = new Map<string, number>()
   readonly #interned = new Map<string, string>()
   readonly #sources = new Map<string, string>()
   #waiting: Waiting[] = []
@@ -79,9 +83,17 @@ export class Evidence {
   }
 
   /** A document is there: as a signed message that verified, or sealed, by intent-gateway's word. */
-  document(typ: string, digest: string, { source, position }: PlacedEvent): void {
+  document(typ: string, digest: string, { event, source, position }: PlacedEvent): void {
     this.#facts.setLowest(nameIn('', typ, digest), 0)
     this.#facts.setLowest(nameIn(this.#numberOf(source), typ, digest), position)
+    if (event.type === 'record.filed' && typ === commandMessage.typ && event.detail?.['kind'] === 'device')
+      this.#facts.set(`device of ${digest}`, textOf(event.detail['id']))
+  }
+
+  /** The content of an intent that verified. */
+  intent(digest: string, { targets }: Intent): void {
+    this.#facts.set(`targets of ${digest}`, targets.length)
+    for (const [at, target] of targets.entries()) this.#facts.set(`target of ${digest}/s${at}`, target)
   }
 
   /** The content of a decision that verified. */
@@ -109,12 +121,21 @@ export class Evidence {
     return this.#allowed.push(allowed) - 1
   }
 
+  #plannedOf(records: readonly string[]): number {
+    const name = records.join(' ')
+    const known = this.#plannedAt.get(name)
+    if (known !== undefined) return known
+    this.#plannedAt.set(name, this.#planned.length)
+    return this.#planned.push(records.map((one) => this.#intern(one))) - 1
+  }
+
   /** Takes in what an event says of effects, and what it needs. */
   event(placed: PlacedEvent): void {
     const { event } = placed
     if (event.type === 'plan.dispatched') {
       this.#facts.set(`token of ${event.plan_id ?? ''}`, event.token_id ?? '')
       this.#facts.set(`gateway of ${event.plan_id ?? ''}`, event.gateway_id ?? '')
+      this.#facts.set(`records of ${event.plan_id ?? ''}`, this.#plannedOf(textsOf(event.detail?.['records'])))
     }
     if (event.type === 'token.issued') {
       this.#facts.set(`plan of ${event.token_id ?? ''}`, event.plan_id ?? '')
@@ -258,11 +279,26 @@ export class Evidence {
     return dispatched ? undefined : `${what} is of no plan that was dispatched.`
   }
 
-  #actionMisses({ type, plan_id = '', intent_digest = '', gateway_id = '' }: AuditEvent): string | undefined {
+  #actionMisses(event: AuditEvent): string | undefined {
+    const { type, plan_id = '', intent_digest = '', gateway_id = '' } = event
     if (plan_id !== planIdOf(intent_digest, gateway_id)) return `${type} is about no plan of its intent and gateway.`
     return this.#facts.isText(`gateway of ${plan_id}`, gateway_id) === true
-      ? undefined
+      ? this.#deviceMisses(event)
       : `${type} is about plan ${plan_id}, which was not dispatched.`
+  }
+
+  /** The device is one whose record the plan names and, where the intent was opened, the target of its step. A plan is refused as a whole without one. */
+  #deviceMisses({ type, plan_id = '', intent_digest = '', device_id, detail }: AuditEvent): string | undefined {
+    if (device_id === undefined) return type === 'action.refused' ? undefined : `${type} names no device.`
+    const facts = this.#facts
+    const records = this.#planned[facts.number(`records of ${plan_id}`) ?? -1] ?? []
+    if (!records.some((digest) => facts.isText(`device of ${digest}`, device_id) === true))
+      return `${type} is about device ${device_id}, and plan ${plan_id} names no record of it.`
+    const step = detail?.['step_id']
+    if (step === undefined || facts.number(`targets of ${intent_digest}`) === undefined) return undefined
+    return facts.isText(`target of ${intent_digest}/${textOf(step)}`, device_id) === true
+      ? undefined
+      : `${type} is about device ${device_id}, which its intent does not name for step ${textOf(step)}.`
   }
 
   /** A step that began was redeemed. */

@@ -10,6 +10,8 @@ import {
   decisionMessage,
   type EventDocument,
   type EventType,
+  type Intent,
+  intentMessage,
   isFault,
   keyMessage,
   type Message,
@@ -351,6 +353,8 @@ export class Judge {
     const claims = checked.state === 'good' ? checked.opened.claims : undefined
     if (claims !== undefined && document.typ === decisionMessage.typ)
       this.#evidence.decision(document.digest, claims as Decision)
+    if (claims !== undefined && document.typ === intentMessage.typ)
+      this.#evidence.intent(document.digest, claims as Intent)
     if (place.role === 'intent-gateway' && !place.revoked) this.#operatorsSaid(document, claims, place)
     return 'good'
   }

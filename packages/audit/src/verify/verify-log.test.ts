@@ -537,6 +537,21 @@ describe('the chain of an effect', () => {
     ],
     ['the step of an action', { edit: { 'action started': changeDetail({ step_id: 's1' }) } }, /not redeemed/],
     ['the use of an action', { edit: { 'action started': changeDetail({ use: 2 }) } }, /not redeemed/],
+    [
+      'the record of an action’s device',
+      { edit: { 'action started': change({ device_id: 'press-9' }) } },
+      /names no record of it/,
+    ],
+    ['the device of a record', { edit: { 'record device': changeDetail({ id: 'press-9' }) } }, /names no record of it/],
+    [
+      'a device',
+      {
+        edit: {
+          'action succeeded': (events: NewEvent[]) => events.map(({ device_id: _, ...event }) => event as NewEvent),
+        },
+      },
+      /names no device/,
+    ],
   ])('without %s is named', async (_, options, message) => {
     const findings = await findingsOf(options)
     expect(
@@ -544,6 +559,16 @@ describe('the chain of an effect', () => {
       JSON.stringify(findings),
     ).toBe(true)
     expect(findings.some(({ verdict }) => verdict === 'evidence_missing' || verdict === 'document_invalid')).toBe(true)
+  })
+
+  test('is about the target of its step, for who opens the intent', async () => {
+    const targets = ['press-1', 'press-2'] as const
+    expect(await findingsOf({ targets }, { subjectKeys })).toEqual([])
+    await rm(dir, { recursive: true })
+    const otherDevice = { targets, edit: { 'action started': change({ device_id: 'press-2' }) } }
+    expect(await findingsOf(otherDevice, { subjectKeys })).toMatchObject([
+      { verdict: 'evidence_missing', message: expect.stringContaining('does not name for step s0') },
+    ])
   })
 
   test('has its documents before it, not after', async () => {
