@@ -10,6 +10,9 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
+          // A loaded machine is no failure.
+          testTimeout: 30_000,
+          hookTimeout: 60_000,
           include: [
             '{packages,services,examples}/*/src/**/*.test.ts',
             'deploy/local/src/**/*.test.ts',
