@@ -6,6 +6,7 @@ import {
   commandMessage,
   controlMessage,
   cosignMessage,
+  type Decision,
   decisionMessage,
   type EventDocument,
   type EventStatus,
@@ -177,6 +178,8 @@ export interface PlantOptions {
   readonly operator?: Signer
   /** What the intent asks to restart; only the first is. */
   readonly targets?: readonly [string, ...string[]]
+  /** What the decision says otherwise. */
+  readonly decided?: Partial<Decision>
 }
 
 export interface Plant {
@@ -271,7 +274,7 @@ export async function withdrawal(
 
 async function tellPlant(
   say: Say,
-  { operator = keys.root, targets = ['press-1'] }: PlantOptions,
+  { operator = keys.root, targets = ['press-1'], decided: otherwise = {} }: PlantOptions,
 ): Promise<{ intentDigest: string; planId: string }> {
   const records: string[] = []
   const file = async (kind: string, id: string, record: object, registered: readonly Signer[]) => {
@@ -303,7 +306,7 @@ async function tellPlant(
   await say('intent', 'intent-gateway', [
     auditEvent('intent.accepted', { ...about, documents: [await sealDocument(intentMessage.typ, intent, userKey)] }),
   ])
-  const decision = await decide(intentDigest, records)
+  const decision = await decide(intentDigest, records, otherwise)
   const policy = { version: 1, bundle_sha256: digestOf('a.b') }
   const decided = (document: EventDocument) =>
     auditEvent('policy.decided', { ...about, policy, documents: [document] }, 'succeeded')
@@ -312,7 +315,11 @@ async function tellPlant(
   return await act(say, { ...facts, target: targets[0] })
 }
 
-async function decide(intentDigest: string, records: readonly string[]): Promise<EventDocument> {
+async function decide(
+  intentDigest: string,
+  records: readonly string[],
+  otherwise: Partial<Decision>,
+): Promise<EventDocument> {
   const decision = await signMessage(keys.services['policy-evaluator'], decisionMessage, {
     iss: 'policy-evaluator',
     aud: AUDIENCE,
@@ -328,6 +335,7 @@ async function decide(intentDigest: string, records: readonly string[]): Promise
     reports: [],
     records: [...records],
     obligations: { ttl_s: 300, max_uses: 1, max_run_s: 900, stop_on_failure: false },
+    ...otherwise,
   })
   return clearDocument(decisionMessage.typ, decision)
 }

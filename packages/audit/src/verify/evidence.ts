@@ -30,6 +30,9 @@ interface Allowed {
   readonly chain: readonly (readonly [typ: string, digest: string])[]
   /** Of all targets and gateways of the intent. */
   readonly records: readonly string[]
+  /** By their digests, each once; and how many its obligations demand. */
+  readonly approvals: readonly string[]
+  readonly approvalsDemanded: number
 }
 
 interface Waiting {
@@ -43,6 +46,9 @@ interface Waiting {
 const SETTLED_AFTER_SECONDS = 60
 /** How far ahead of the services' time an effect's own time is believed. */
 const AHEAD_SECONDS_MAX = 3600
+/** Who approved a plan, where nobody had to. */
+const POLICY = 'policy'
+const NO_APPROVALS = { approvals: [], approvalsDemanded: 0 } as const
 const SWEEP_AT_LEAST = 1024
 /** Ends that only a step can have that began. One that was aborted may not have begun, one that was refused has not. */
 const BEGUN: ReadonlySet<EventType> = new Set(['action.started', 'action.succeeded', 'action.failed', 'action.unknown'])
@@ -56,8 +62,8 @@ const BEGUN: ReadonlySet<EventType> = new Set(['action.started', 'action.succeed
 export class Evidence {
   readonly #findings: Findings
   /**
-   * Documents by type and digest anywhere in the log, and by source too, at their first place in its chain; the device of a record; the targets of an
-   * intent that was opened; the intent of an allowing decision and which of `#allowed` it rests on; token, gateway and records of a plan; plan and
+   * Documents by type and digest anywhere in the log, and by source too, at their first place in its chain; the device of a record; who gave an
+   * approval of what; the targets of an intent that was opened; the intent of an allowing decision and which of `#allowed` it rests on; token, gateway and records of a plan; plan and
    * digest of a token; redeems.
    */
   readonly #facts = new Facts()
@@ -88,6 +94,10 @@ export class Evidence {
     this.#facts.setLowest(nameIn(this.#numberOf(source), typ, digest), position)
     if (event.type === 'record.filed' && typ === commandMessage.typ && event.detail?.['kind'] === 'device')
       this.#facts.set(`device of ${digest}`, textOf(event.detail['id']))
+    const [approver, ...others] = event.approved_by ?? []
+    const isApproval = event.type === 'approval.given' && typ === approvalMessage.typ
+    if (isApproval && event.detail?.['verdict'] === 'approve' && approver !== undefined && others.length === 0)
+      this.#facts.set(`approver of ${digest}`, approvalBy(event.intent_digest, approver))
   }
 
   /** The content of an intent that verified. */
@@ -110,7 +120,9 @@ export class Evidence {
     ]
     const records = claims.records.map((one) => this.#intern(one))
     this.#facts.set(`intent of ${digest}`, claims.intent_digest)
-    this.#facts.set(`allowed ${digest}`, this.#allowedOf({ chain, records }))
+    const approvals = [...new Set(claims.approvals)]
+    const approvalsDemanded = claims.obligations.approvals?.count ?? 0
+    this.#facts.set(`allowed ${digest}`, this.#allowedOf({ chain, records, approvals, approvalsDemanded }))
   }
 
   #allowedOf(allowed: Allowed): number {
@@ -214,7 +226,33 @@ export class Evidence {
       if (at > position) return `${what} was dispatched before its ${nameOf(typ)} ${digest} was recorded.`
     }
     if (records.length === 0) return `${what} names no records.`
-    return this.#decisionMisses(what, decision, intent_digest, records) ?? this.#planTokenMisses(event)
+    return (
+      this.#decisionMisses(what, decision, intent_digest, records) ??
+      this.#approversMiss(what, event, allowed ?? NO_APPROVALS) ??
+      this.#planTokenMisses(event)
+    )
+  }
+
+  /** Who approved it, by the plan, are those who gave the approvals that its decision names: as many people as it demands. One may have given two. */
+  #approversMiss(
+    what: string,
+    { approved_by = [], intent_digest }: AuditEvent,
+    { approvals, approvalsDemanded }: Pick<Allowed, 'approvals' | 'approvalsDemanded'>,
+  ): string | undefined {
+    if (approvals.length === 0)
+      return approved_by.join(' ') === POLICY
+        ? undefined
+        : `${what} was dispatched as approved by others than the policy, and its decision names no approvals.`
+    const gave = new Set(
+      approvals.map((digest) =>
+        approved_by.find(
+          (approver) => this.#facts.isText(`approver of ${digest}`, approvalBy(intent_digest, approver)) === true,
+        ),
+      ),
+    )
+    return !gave.has(undefined) && gave.size === approved_by.length && gave.size >= approvalsDemanded
+      ? undefined
+      : `${what} was dispatched as approved by others than those who gave the approvals of its decision.`
   }
 
   #allowedBy(decision: string): Allowed | undefined {
@@ -238,6 +276,11 @@ export class Evidence {
     const allowed = this.#allowedBy(decision)
     if (allowed === undefined || this.#facts.isText(`intent of ${decision}`, intentDigest) !== true)
       return `${what} rests on no decision that allows its intent.`
+    const { approvals, approvalsDemanded } = allowed
+    if (approvals.length < approvalsDemanded)
+      return `${what} rests on a decision that demands ${approvalsDemanded} approvals and names ${approvals.length}.`
+    const notGiven = approvals.find((digest) => this.#facts.isText(`approver of ${digest}`, '') === undefined)
+    if (notGiven !== undefined) return `${what} rests on approval ${notGiven}, of which nothing says that it was given.`
     const missing = allowed.records.find((digest) => !this.#has(commandMessage.typ, digest))
     if (missing !== undefined) return `${what} rests on a decision whose record ${missing} is not there.`
     const other = records.find((digest) => !allowed.records.includes(digest))
@@ -347,6 +390,9 @@ function nameIn(source: string, typ: string, digest: string): string {
 function nameOf(typ: string): string {
   return typ === commandMessage.typ ? 'record' : typ.replace(/^writ-/, '').replace(/\+jwt$/, '')
 }
+
+/** An approval's approver, a pseudonym, with what was approved. */
+const approvalBy = (intentDigest: string | undefined, approver: string): string => `${intentDigest} ${approver}`
 
 /** Of anything that is no text, what no text is. */
 const tokenDigestOf = (detail: AuditEvent['detail']): string => String(JSON.stringify(detail?.['token_digest']))

@@ -1,9 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { intentMessage } from '@writ/contracts'
-import { generateJwk, sha256, signerOf, signJws } from '@writ/keys'
+import { approvalMessage, intentMessage } from '@writ/contracts'
+import { generateJwk, sha256, signerOf, signJws, signMessage } from '@writ/keys'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { sealDocument } from '../documents/sealed-document.ts'
 import { blobKey } from '../log/log-keys.ts'
 import { clearDocument } from '../source/chain.ts'
 import { auditEvent, type NewEvent } from '../source/events.ts'
@@ -18,6 +19,7 @@ import {
   type PlantOptions,
   pins,
   plant,
+  REGION,
   START,
   seal,
   subjectKeys,
@@ -569,6 +571,77 @@ describe('the chain of an effect', () => {
     expect(await findingsOf(otherDevice, { subjectKeys })).toMatchObject([
       { verdict: 'evidence_missing', message: expect.stringContaining('does not name for step s0') },
     ])
+  })
+
+  describe('that people had to approve', { timeout: 30_000 }, () => {
+    const pseudonym = (letter: string) => `p:${letter.repeat(22)}`
+    const [ben, eva, ada] = [pseudonym('b'), pseudonym('e'), pseudonym('a')]
+    /** What intent-gateway tells of an approval, and its digest; who signed it is for those who open it. */
+    async function approval(approver: string, jti: string, detail: { verdict: string }) {
+      const claims = { iss: 'someone', aud: `writ:${REGION}`, iat: START, exp: START + 60, jti }
+      const words = { ...claims, intent_digest: other, decision_digest: other, verdict: 'approve' }
+      const jws = await signMessage(keys.stranger, approvalMessage, words as never)
+      const document = await sealDocument(approvalMessage.typ, jws, { kid: 'of nobody', key: new Uint8Array(32) })
+      const tell = (about: NewEvent): NewEvent => {
+        const said = { ...about, approved_by: [approver], detail, documents: [document] }
+        return { ...said, type: 'approval.given', status: 'succeeded' }
+      }
+      return { digest: document.digest, tell }
+    }
+    interface Given {
+      /** Approvals that the decision names, and of those the ones that are told. */
+      readonly by?: readonly string[]
+      readonly told?: readonly string[]
+      readonly demanded?: number
+      readonly approvedBy?: readonly string[]
+      readonly verdict?: string
+    }
+    async function found({
+      by = [ben, eva],
+      told = by,
+      demanded = 2,
+      approvedBy = [...new Set(by)],
+      verdict = 'approve',
+    }: Given): Promise<readonly string[]> {
+      const given = await Promise.all(by.map((approver, at) => approval(approver, `a${at}`, { verdict })))
+      const tells = given.filter((_, at) => told.includes(by[at] ?? '')).map(({ tell }) => tell)
+      const obligations = { ttl_s: 300, max_uses: 1, max_run_s: 900, stop_on_failure: false }
+      const approvals = { count: demanded, roles: ['manager'], expires_s: 60 }
+      const decided = {
+        approvals: given.map(({ digest }) => digest),
+        obligations: { ...obligations, ...(demanded > 0 && { approvals }) },
+      }
+      const edit = {
+        intent: (events: NewEvent[]) => [...events, ...tells.map((tell) => tell(events[0] as NewEvent))],
+        plan: change({ approved_by: [...approvedBy] }),
+      }
+      const findings = await findingsOf({ decided, edit })
+      await rm(dir, { recursive: true })
+      expect(findings.every((one) => one.verdict === 'evidence_missing')).toBe(true)
+      return findings.map(({ message }) => message)
+    }
+
+    test('has as many approvals, and the plan names who gave them', async () => {
+      expect(await found({})).toEqual([])
+      expect(await found({ by: [ben, eva, ben] })).toEqual([])
+      expect(await found({ by: [], demanded: 0, approvedBy: ['policy'] })).toEqual([])
+    })
+
+    test.each<[string, Given, RegExp]>([
+      ['without approvals', { by: [], approvedBy: ['policy'] }, /demands 2 approvals and names 0/],
+      ['with one too few', { by: [ben] }, /demands 2 approvals and names 1/],
+      ['with two of one person', { by: [ben, ben] }, /approved by others/],
+      ['with one that is not told', { told: [ben] }, /no approval|was given/],
+      ['with rejections', { verdict: 'reject' }, /was given/],
+      ['with another approver', { approvedBy: [ben, ada] }, /approved by others/],
+      ['with one approver more', { approvedBy: [ben, eva, ada] }, /approved by others/],
+      ['with one approver less', { approvedBy: [ben] }, /approved by others/],
+      ['with policy alone', { approvedBy: ['policy'] }, /approved by others/],
+      ['with approvers where nobody approved', { by: [], demanded: 0, approvedBy: [ben] }, /names no approvals/],
+      ['with nobody at all', { by: [], demanded: 0, approvedBy: [] }, /names no approvals/],
+    ])('%s is named', async (_, given, message) => {
+      expect((await found(given)).join('\n')).toMatch(message)
+    })
   })
 
   test('has its documents before it, not after', async () => {
