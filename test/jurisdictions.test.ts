@@ -286,28 +286,16 @@ describe.skipIf(versitygw.missing !== undefined)(titled('G9: two jurisdictions',
   })
 
   test('a record whose device or gateway belongs elsewhere is not filed', async () => {
-    const device = [
-      'device',
-      'create',
-      'eu-astray',
-      '--gateway',
-      `gw-${EU}`,
-      '--group',
-      'lab',
-      '--jurisdiction',
-      US,
-      '--actions',
-      'restart',
-    ]
-    expect(await eu.local.writ(device, { fails: true })).toMatchObject({
-      code: 3,
-      err: expect.stringContaining('wrong_jurisdiction'),
-    })
+    const device = (id: string, jurisdiction: string) => {
+      const place = ['--gateway', `gw-${EU}`, '--group', 'lab', '--jurisdiction', jurisdiction]
+      return eu.local.writ(['device', 'create', id, ...place, '--actions', 'restart'], { fails: true })
+    }
+    const refused = { code: 3, err: expect.stringContaining('wrong_jurisdiction') }
+    expect(await device('eu-astray', US)).toMatchObject(refused)
+    // By the directory it is the other side's, whatever its record says.
+    expect(await device('us-astray', EU)).toMatchObject(refused)
     const gateway = ['gateway', 'create', 'gw-astray', '--jurisdiction', US, '--out', join(dir, 'gw-astray')]
-    expect(await eu.local.writ(gateway, { fails: true })).toMatchObject({
-      code: 3,
-      err: expect.stringContaining('wrong_jurisdiction'),
-    })
+    expect(await eu.local.writ(gateway, { fails: true })).toMatchObject(refused)
   })
 })
 

@@ -41,8 +41,15 @@ export function verifyCommand(
   return filed
 }
 
-/** The rows of CONTRACT section 6 that only commands have. Throws Fault `wrong_role`, `approval_required`, `wrong_version`, `replayed`, `chain_broken`, `wrong_jurisdiction`. */
-export function checkFiling({ trust, region }: Authority, filed: FiledValue, twoPerson: readonly string[]): void {
+/**
+ * The rows of CONTRACT section 6 that only commands have. `regionOf`: where a device belongs by the operator's directory, whatever its record says. Throws Fault `wrong_role`, `approval_required`, `wrong_version`, `replayed`, `chain_broken`, `wrong_jurisdiction`.
+ */
+export function checkFiling(
+  { trust, region }: Authority,
+  filed: FiledValue,
+  twoPerson: readonly string[],
+  regionOf: (deviceId: string) => string | undefined,
+): void {
   const { claims } = filed.command
   const { kind, id, version, record } = claims
   if (kind === 'operator') {
@@ -58,7 +65,10 @@ export function checkFiling({ trust, region }: Authority, filed: FiledValue, two
   if (version !== next) throw new Fault('wrong_version', { message: `The next version is ${next}.` })
   if (record === null) return
   for (const jwk of 'keys' in record ? record.keys : []) checkNewKey(trust, kind, id, jwk)
-  if (kind === 'device') checkDevice(trust, region, record as DeviceRecord)
+  if (kind === 'device') {
+    checkDevice(trust, region, record as DeviceRecord)
+    if ((regionOf(id) ?? region) !== region) throw elsewhere()
+  }
   if (kind === 'gateway' && (record as GatewayRecord).jurisdiction !== region) throw elsewhere()
 }
 

@@ -154,7 +154,7 @@ describe('filing', () => {
     kind: string,
     id: string,
     record: unknown,
-    options: { version?: number; twoPerson?: string[]; by?: string } = {},
+    options: { version?: number; twoPerson?: string[]; by?: string; regionOf?: (id: string) => string } = {},
   ) => {
     const { world } = plant
     const iss = options.by ?? 'root'
@@ -164,7 +164,7 @@ describe('filing', () => {
     })
     return codeOf(() => {
       const filed = verifyCommand(plant.authority, iss, Buffer.from(body), nowSeconds())
-      checkFiling(plant.authority, filed, options.twoPerson ?? [])
+      checkFiling(plant.authority, filed, options.twoPerson ?? [], options.regionOf ?? (() => undefined))
     })
   }
   const jwk = (): PublicJwk => ephemeralSigner().jwk
@@ -214,6 +214,15 @@ describe('filing', () => {
     expect(await check(plant, 'gateway', 'g9', { keys: [jwk()], jurisdiction: 'elsewhere-1' })).toBe(
       'wrong_jurisdiction',
     )
+  })
+
+  test('a device is where the directory says, whatever its record says; it can still be taken out', async () => {
+    const plant = await createSmallPlant()
+    const device = { gateway_id: 'g1', group: 'hall', jurisdiction: REGION, actions: [] }
+    const regionOf = (id: string) => (id === 'd1' || id === 'd8' ? 'elsewhere-1' : REGION)
+    expect(await check(plant, 'device', 'd8', device, { regionOf })).toBe('wrong_jurisdiction')
+    expect(await check(plant, 'device', 'd9', device, { regionOf })).toBeUndefined()
+    expect(await check(plant, 'device', 'd1', null, { regionOf })).toBeUndefined()
   })
 
   test('only a root operator files operators, and another operator files the rest', async () => {

@@ -31,6 +31,8 @@ export interface FileRecordDeps {
   readonly sign: Sign
   readonly clock: Clock
   readonly log: Log
+  /** Where a device belongs by the operator's directory. */
+  readonly regionOf: (deviceId: string) => string | undefined
 }
 
 type Outcome =
@@ -85,7 +87,7 @@ async function decideFiling(deps: FileRecordDeps, filed: FiledValue): Promise<Ou
       const last = await deps.bus.lastBySubject(streamOf(kind), subjects(deps.region).registry(kind, id))
       await deps.view.catchUp()
       if (isFiled(deps.view, filed)) return { ok: true, version }
-      checkFiling(deps.view.authority, filed, deps.view.twoPerson)
+      checkFiling(deps.view.authority, filed, deps.view.twoPerson, deps.regionOf)
       if (kind === 'subject') await deps.eraser.assertMay(id, version)
       if (await store(deps, filed, last?.seq ?? 0)) return { ok: true, version }
     } catch (error) {
