@@ -212,6 +212,8 @@ describe('an erasure', () => {
       expect(words, dir).toEqual([])
       expect(files, dir).toBeGreaterThan(3)
     }
+    // Redis keeps tokens in memory alone.
+    expect((await foundInFiles(stack.paths.redis, WORDS))[0]).toEqual([])
     const redis = await redisContents(stack.paths.localJson)
     const { redis_url } = JSON.parse(await readFile(stack.paths.localJson, 'utf8')) as { redis_url: string }
     for (const [key, value] of Object.entries(redis)) {

@@ -91,7 +91,7 @@ async function startServers(root, folder, log, closers) {
     ['nats-server', start(nats.path, ['-c', config], closers)],
     [
       'redis-server',
-      start(redis.path, ['--port', `${redisPort}`, '--dir', folder, '--appendonly', 'yes', '--save', ''], closers),
+      start(redis.path, ['--port', `${redisPort}`, '--dir', folder, '--appendonly', 'no', '--save', ''], closers),
     ],
   ])
   const url = `nats://127.0.0.1:${natsPort}`

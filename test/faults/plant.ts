@@ -69,8 +69,10 @@ async function open(home: string, opened: AsyncDisposable[], dispose: () => Prom
       lines.set(line, proxy)
       return proxy.port
     })
-    specs.set(spec.name, spec)
-    return spec
+    // Its append-only file is what `roll-back` goes back to.
+    const kept = spec.name === 'redis-server' ? { ...spec, args: [...spec.args, '--appendonly', 'yes'] } : spec
+    specs.set(kept.name, kept)
+    return kept
   }
   const env = { ...process.env }
   const stack = own(await startStack({ home, root, env, region: REGION, log: (line) => void said.push(line), around }))
