@@ -7,7 +7,8 @@ import type { Staged } from './seal.ts'
 /**
  * Digests of a source's messages that entered under a number which the log covers: those of the seal that first covered it. It is found by halving over
  * the seals' staged batches, so a source that repeats its past costs some twenty reads, not the log.
- * `forgotten` where the batch is gone after its short retention.
+ * Batches are gone after a short retention, the oldest first. `forgotten` only where the oldest that is left covers the number already: what entered
+ * lately is found whatever is gone below it.
  */
 export async function findEntered(
   files: LogFiles,
@@ -15,16 +16,15 @@ export async function findEntered(
   source: string,
   seq: number,
 ): Promise<Digests> {
-  // Seal `low` does not cover it, or is what the epoch started with; seal `high` does.
-  let [low, high] = [0, state.n]
+  // Seal `low` does not cover it, its batch is gone (`lost`), or it is what the epoch started with; seal `high` covers it.
+  let [low, high, lost] = [0, state.n, false]
   while (high - low > 1) {
     const middle = Math.floor((low + high) / 2)
     const head = (await stagedOf(files, middle))?.sources
-    if (head === undefined) return 'forgotten'
-    if (coversIn(head, source, seq)) high = middle
-    else low = middle
+    if (head !== undefined && coversIn(head, source, seq)) high = middle
+    else [low, lost] = [middle, head === undefined]
   }
-  const first = high > 0 ? await stagedOf(files, high) : undefined
+  const first = high > 0 && !lost ? await stagedOf(files, high) : undefined
   if (first === undefined && high > 0) return 'forgotten'
   const digests = first === undefined ? [] : digestsOf(first, source, seq)
   if (digests.length > 0 || high > 1 || state.predecessor === undefined) return digests

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { signJws } from '@writ/keys'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -80,7 +80,26 @@ describe('what enters', () => {
     audit.store(all[0] as Published, all[17] as Published, fork, all[31] as Published)
     expect((await sealer.seal()).entries).toBe(1)
     await expectExactlyOnce([...all, fork])
-  })
+  }, 30_000)
+
+  test('finds what entered lately also when older batches are gone, and takes for known only what their oldest covers', async () => {
+    const source = 'token-issuer/i1/b1'
+    const all = await messages(source, 0, 20)
+    for (const one of all) {
+      audit.store(one)
+      await sealer.seal()
+    }
+    // Seal n + 2 brought message n. The batches up to seal 10 are gone; that of seal 11 covers messages up to 9.
+    for (let n = 1; n <= 10; n++) {
+      const seal = JSON.parse((await file(`${ORIGIN}.meta/seals/${String(n).padStart(12, '0')}`)).toString())
+      await rm(join(dir, `${ORIGIN}.meta/staging/${(seal as { staging: string }).staging}`))
+    }
+    const forks = await Promise.all([5, 9, 10, 17].map((seq) => message(source, seq, 'fork')))
+    audit.store(...forks, all[10] as Published, all[17] as Published)
+    sealer = await openSealer({ streams: [audit] })
+    expect((await sealer.seal()).entries).toBe(2)
+    await expectExactlyOnce([...all, ...forks.slice(2)])
+  }, 30_000)
 
   test('a message after a hole enters, and the head rises only when the hole is filled', async () => {
     const source = 'gateway/g1/b1'
