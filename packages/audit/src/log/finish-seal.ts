@@ -1,4 +1,6 @@
-import { type Checkpoint, formatCheckpoint, openCheckpoint } from '../core/checkpoint.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Fault } from '@writ/contracts'
+import { formatCheckpoint, openCheckpoint } from '../core/checkpoint.ts'
 import { type Appended, append, type Edge, type TileObject } from '../core/edge.ts'
 import type { LogFiles } from './log-files.ts'
 import { checkpointCopyKey, checkpointKey, tileKey } from './log-keys.ts'
@@ -6,8 +8,12 @@ import { type LogState, loadEdge, sameTree, stateAfter, treeHeadOf } from './log
 import { LogStopped } from './log-stopped.ts'
 import type { NoteSigner } from './note-signer.ts'
 import type { Seal, Staged, TreeHead } from './seal.ts'
+import { signedCopy, signedTree } from './signed-tree.ts'
 
 const PARALLEL_MAX = 16
+/** Writers of one log are few, and each moves its checkpoint forward or finds it there. */
+const SHOW_TRIES_MAX = 16
+const SHOW_WAIT_MS = 20
 
 export interface FinishedSeal {
   readonly state: LogState
@@ -40,7 +46,7 @@ export async function finishSeal(
   await readBack(files, objects, seal.next)
   // 4. Sign, keep the signed copy, show it.
   const checkpoint = await signedCheckpoint(files, signer, edge)
-  await showCheckpoint(files, signer, checkpoint)
+  await showCheckpoint(files, signer, checkpoint, seal.next)
   return { state: stateAfter(seal, staged, edge), checkpoint }
 }
 
@@ -90,30 +96,22 @@ async function signedCheckpoint(files: LogFiles, signer: NoteSigner, edge: Edge)
   openCheckpoint(note, signer.verifiers(origin))
   const key = checkpointCopyKey(origin, edge.size)
   if ((await files.store.put(key, Buffer.from(note), files.until('full'))) === 'stored') return note
-  const first = Buffer.from(await files.read(key)).toString()
-  const { size, root } = opened(files, signer, key, first)
-  if (size !== edge.size || Buffer.compare(root, rootOf(edge)) !== 0)
-    throw new LogStopped(origin, { message: `${key} is about another tree` })
-  return first
+  return Buffer.from(await signedCopy(files, signer, treeHeadOf(edge))).toString()
 }
 
 /** Puts the checkpoint where everyone looks, unless a later one is there: a writer that was paused must not turn it back. */
-async function showCheckpoint(files: LogFiles, signer: NoteSigner, note: string): Promise<void> {
+async function showCheckpoint(files: LogFiles, signer: NoteSigner, note: string, tree: TreeHead): Promise<void> {
   const key = checkpointKey(files.origin)
-  const { size } = opened(files, signer, key, note)
-  for (;;) {
+  for (let tries = 1; tries <= SHOW_TRIES_MAX; tries++) {
     const shown = await files.store.current(key)
-    if (shown !== undefined && opened(files, signer, key, Buffer.from(shown.bytes).toString()).size >= size) return
+    const there = shown && signedTree(files, signer, key, shown.bytes)
+    if (there?.size === tree.size && !sameTree(there, tree))
+      throw new LogStopped(files.origin, { message: `${key} is about another tree of size ${tree.size}` })
+    if (there !== undefined && there.size >= tree.size) return
     if ((await files.store.replace(key, Buffer.from(note), shown?.etag, files.until('full'))) === 'replaced') return
+    await sleep(Math.random() * SHOW_WAIT_MS * tries)
   }
-}
-
-function opened(files: LogFiles, signer: NoteSigner, key: string, note: string): Checkpoint {
-  try {
-    return openCheckpoint(note, [signer.verifier(files.origin)])
-  } catch (cause) {
-    throw new LogStopped(files.origin, { message: `${key} is not a checkpoint that this log's key has signed`, cause })
-  }
+  throw new Fault('unavailable', { message: `${key} was written by others each time it was to be shown.` })
 }
 
 const rootOf = (edge: Edge): Uint8Array => Buffer.from(treeHeadOf(edge).root, 'base64url')

@@ -1,11 +1,26 @@
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { generateJwk, signerOf } from '@writ/keys'
 import { DirectoryStore } from '@writ/worm-store'
 import { describe, expect, test } from 'vitest'
-import { clock, dir, file, message, messages, NAME, ORIGIN, opener, openSealer, Stream } from '../testing/log.ts'
+import {
+  clock,
+  dir,
+  file,
+  message,
+  messages,
+  NAME,
+  noteSigner,
+  ORIGIN,
+  opener,
+  openSealer,
+  Stream,
+} from '../testing/log.ts'
+import { memoryStore } from '../testing/memory-store.ts'
+import { checkpointKey } from './log-keys.ts'
 import { LogStopped } from './log-stopped.ts'
-import { noteSignerOf } from './note-signer.ts'
+import { type NoteSigner, noteSignerOf } from './note-signer.ts'
 import { Sealer } from './sealer.ts'
 
 describe('a store that contradicts itself stops the log', () => {
@@ -75,4 +90,88 @@ describe('a store that contradicts itself stops the log', () => {
     await expect(sealer.seal()).rejects.toThrow(LogStopped)
     expect(await readdir(join(dir, `${ORIGIN}.meta/checkpoints`))).toHaveLength(2)
   })
+})
+
+/** A log of the same name that somebody wrote in a folder of their own, with a key of their own or ours: the opening and `count` messages. */
+async function forge(signer: NoteSigner, count: number): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'writ-forged-'))
+  const audit = new Stream('AUDIT')
+  audit.store(...(await messages('token-issuer/i6/b6', 0, count)))
+  const sealer = await Sealer.open({
+    store: await DirectoryStore.open(folder),
+    name: NAME,
+    signer,
+    streams: [audit],
+    retention: { fullMs: 86_400_000, shortMs: 86_400_000 },
+    now: clock.now,
+    opening: opener(),
+  })
+  await sealer.seal()
+  return folder
+}
+
+describe('whoever may write to the store and has not the key gets no signature on another history', () => {
+  const PARTS = [`${ORIGIN}/tile`, `${ORIGIN}.meta/seals`, `${ORIGIN}.meta/staging`]
+
+  /** A log of two seals in which both, their batches and tiles are those of another with the same sizes. */
+  async function replaced(): Promise<Stream> {
+    const audit = new Stream('AUDIT')
+    audit.store(...(await messages('token-issuer/i1/b1', 0, 10)))
+    await (await openSealer({ streams: [audit] })).seal()
+    const forged = await forge(noteSignerOf(signerOf(generateJwk('EdDSA'))), 10)
+    for (const part of PARTS) {
+      await rm(join(dir, part), { recursive: true })
+      await cp(join(forged, part), join(dir, part), { recursive: true })
+    }
+    await rm(forged, { recursive: true })
+    audit.store(await message('token-issuer/i1/b1', 10))
+    return audit
+  }
+  const copies = (): Promise<string[]> => readdir(join(dir, `${ORIGIN}.meta/checkpoints`))
+
+  test('seals, batches and tiles replaced by others of the same size', async () => {
+    const audit = await replaced()
+    const before = await copies()
+    await expect(openSealer({ streams: [audit] })).rejects.toThrow('are about other trees')
+    expect(await copies()).toEqual(before)
+  })
+
+  test('and the checkpoint taken away or turned back with them: the copy of the last finished seal is not its tree', async () => {
+    const audit = await replaced()
+    const before = await copies()
+    await rm(join(dir, `.versions/${ORIGIN}/checkpoint`), { recursive: true })
+    await rm(join(dir, `${ORIGIN}/checkpoint`), { force: true })
+    await expect(openSealer({ streams: [audit] })).rejects.toThrow(/checkpoints\/0*1 is about another tree/)
+    expect(await copies()).toEqual(before)
+  })
+})
+
+test('a checkpoint of the same size and another root where everyone looks stops the log', async () => {
+  const audit = new Stream('AUDIT')
+  const store = await DirectoryStore.open(dir)
+  const sealer = await openSealer({ streams: [audit], store })
+  await sealer.seal()
+  const forged = await forge(noteSigner, 1)
+  const other = await (await DirectoryStore.open(forged)).current(checkpointKey(ORIGIN))
+  await rm(forged, { recursive: true })
+  const shown = await store.current(checkpointKey(ORIGIN))
+  await store.replace(checkpointKey(ORIGIN), other?.bytes as Uint8Array, shown?.etag, clock.now())
+  audit.store(await message('token-issuer/i1/b1', 0))
+  await expect(sealer.seal()).rejects.toThrow('is about another tree of size 2')
+})
+
+test('where showing a checkpoint fails for good it is a fault to try again later, not a loop', async () => {
+  const store = memoryStore()
+  let tries = 0
+  const losing = {
+    ...store,
+    replace: async () => {
+      tries++
+      return 'conflict' as const
+    },
+  }
+  await expect((await openSealer({ store: losing })).seal()).rejects.toMatchObject({ code: 'unavailable' })
+  expect(tries).toBe(16)
+  await (await openSealer({ store })).seal()
+  expect(await store.current(checkpointKey(ORIGIN))).toBeDefined()
 })

@@ -19,6 +19,7 @@ import { ReadAhead } from './read-ahead.ts'
 import { type Batch, type RefusedMessage, readBatch } from './read-batch.ts'
 import { RecentDigests } from './recent-digests.ts'
 import type { Seal, Staged, StreamPosition, TreeHead } from './seal.ts'
+import { signedCopy } from './signed-tree.ts'
 
 /** What the first entry of an epoch says. */
 export interface Opening {
@@ -251,16 +252,15 @@ export class Sealer {
     const { origin, predecessor, sources } = this.#state
     if (predecessor === undefined) return { origin }
     const before = this.#files.other(predecessor)
-    const shown = await before.store.current(checkpointKey(predecessor))
-    if (shown === undefined) throw new LogStopped(predecessor, { message: 'its checkpoint is missing' })
     const { next } = (await before.seal(await before.lastSeal())) as Seal
+    const checkpoint = await signedCopy(before, this.#options.signer, next)
     const heads = Buffer.from(
       canonicalJson(Object.fromEntries([...sources].map(([name, { seq, digest }]) => [name, { seq, digest }]))),
     )
     await this.#files.write(blobKey(origin, sha256(heads)), heads, 'full')
     return {
       origin,
-      predecessor: { origin: predecessor, ...next, checkpoint_sha256: sha256(shown.bytes) },
+      predecessor: { origin: predecessor, ...next, checkpoint_sha256: sha256(checkpoint) },
       heads: { sha256: sha256(heads), count: sources.size },
     }
   }
