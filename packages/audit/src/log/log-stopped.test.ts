@@ -4,9 +4,12 @@ import { join } from 'node:path'
 import { generateJwk, signerOf } from '@writ/keys'
 import { DirectoryStore } from '@writ/worm-store'
 import { describe, expect, test } from 'vitest'
+import type { SourceHead } from '../core/source-heads.ts'
 import {
   clock,
   dir,
+  expectExactlyOnce,
+  faulty,
   file,
   message,
   messages,
@@ -15,12 +18,15 @@ import {
   ORIGIN,
   opener,
   openSealer,
+  type Published,
   Stream,
 } from '../testing/log.ts'
 import { memoryStore } from '../testing/memory-store.ts'
+import { LogFiles } from './log-files.ts'
 import { checkpointKey } from './log-keys.ts'
 import { LogStopped } from './log-stopped.ts'
 import { type NoteSigner, noteSignerOf } from './note-signer.ts'
+import type { Seal, Staged } from './seal.ts'
 import { Sealer } from './sealer.ts'
 
 describe('a store that contradicts itself stops the log', () => {
@@ -174,4 +180,65 @@ test('where showing a checkpoint fails for good it is a fault to try again later
   expect(tries).toBe(16)
   await (await openSealer({ store })).seal()
   expect(await store.current(checkpointKey(ORIGIN))).toBeDefined()
+})
+
+describe('a seal that another reserved, whose batch says what its entries do not', () => {
+  const source = 'token-issuer/i1/b1'
+
+  /** Reserves the next seal of a log of 11 leaves with three right messages, its batch changed. Returns the writer that finds it. */
+  async function planted(
+    change: (staged: Staged) => Staged,
+  ): Promise<{ sealer: Sealer; all: Published[]; store: DirectoryStore }> {
+    const audit = new Stream('AUDIT')
+    const all = await messages(source, 0, 13)
+    audit.store(...all.slice(0, 10))
+    await (await openSealer({ streams: [audit] })).seal()
+    const sealer = await openSealer({ streams: [audit] })
+    // What an honest writer would reserve, from one that is killed right before it finishes.
+    const store = await DirectoryStore.open(dir)
+    const files = new LogFiles(ORIGIN, store, { fullMs: 1, shortMs: 1 }, clock.now)
+    let reserved: Seal | undefined
+    const killed = {
+      ...faulty(store, 0, 'lost').store,
+      put: async (key: string, bytes: Uint8Array, until: Date) => {
+        if (!key.includes('/seals/')) return await store.put(key, bytes, until)
+        reserved = JSON.parse(Buffer.from(bytes).toString()) as Seal
+        throw new Error('killed')
+      },
+    }
+    audit.store(...all.slice(10))
+    await expect((await openSealer({ streams: [audit], store: killed })).seal()).rejects.toThrow('killed')
+    const honest = reserved as Seal
+    const staged = change((await files.staged(honest)) as Staged)
+    await files.reserve({ ...honest, staging: await files.stage(staged) })
+    return { sealer, all, store }
+  }
+  const changed = (staged: Staged, head: object, name = source): Staged => ({
+    ...staged,
+    sources: new Map(staged.sources).set(name, { ...(staged.sources.get(source) as SourceHead), ...head }),
+  })
+
+  test('is finished where it is honest, whatever it says of the streams', async () => {
+    const { sealer, all } = await planted((staged) => ({
+      ...staged,
+      streams: { AUDIT: { created: 'x', seq: 10 ** 9 } },
+    }))
+    expect((await sealer.seal()).heads).toEqual(new Map([[source, 12]]))
+    await expectExactlyOnce(all)
+  })
+
+  test.each<[string, (staged: Staged) => Staged]>([
+    ['a head beyond its entries', (staged) => changed(staged, { seq: 10 ** 6 })],
+    ['a head below them', (staged) => changed(staged, { seq: 3 })],
+    ['runs beyond holes', (staged) => changed(staged, { ahead: [[20, 30, Buffer.alloc(32).toString('base64url')]] })],
+    ['the head of a source that said nothing', (staged) => changed(staged, {}, 'gateway/g9/b9')],
+    ['no head of a source', (staged) => ({ ...staged, sources: new Map() })],
+    ['another epoch before', (staged) => ({ ...staged, predecessor: 'audit.example/eusc-de-east-1/2020h1' })],
+  ])('stops the log: %s', async (_, change) => {
+    const { sealer, store } = await planted(change)
+    const before = await readdir(join(dir, `${ORIGIN}.meta/checkpoints`))
+    await expect(sealer.seal()).rejects.toThrow(LogStopped)
+    await expect((await openSealer({ store })).seal()).rejects.toThrow(LogStopped)
+    expect(await readdir(join(dir, `${ORIGIN}.meta/checkpoints`))).toEqual(before)
+  })
 })

@@ -18,6 +18,7 @@ import { currentOrigin, loadState, successorOf } from './open-log.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { type Batch, type RefusedMessage, readBatch } from './read-batch.ts'
 import { RecentDigests } from './recent-digests.ts'
+import { requireHeads } from './require-heads.ts'
 import type { Seal, Staged, StreamPosition, TreeHead } from './seal.ts'
 import { signedCopy } from './signed-tree.ts'
 
@@ -172,6 +173,7 @@ export class Sealer {
     const staged = own?.staged ?? (await this.#files.staged(seal))
     if (staged === undefined) throw new LogStopped(this.origin, { message: `the batch of seal ${seal.n} is missing` })
     const before = this.#state
+    if (own === undefined) requireHeads(before, staged)
     const { signer } = this.#options
     const { state, checkpoint } = await finishSeal(this.#files, signer, before, seal, own ?? { staged })
     if (seal.n === 1)
