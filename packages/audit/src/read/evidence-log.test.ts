@@ -149,6 +149,24 @@ describe('says of an entry that it is not verified', () => {
     expect(story.steps[0]?.outcome).toBeUndefined()
   })
 
+  test('that tells of another action than the agent asked for, or the gateway took', async () => {
+    const tell = (events: NewEvent[]) => events.map((event) => ({ ...event, intent: 'open-door' }))
+    for (const name of ['intent', 'outcome']) {
+      await make({ edit: { [name]: tell } })
+      const story = await storyOf(await open({ subjectKeys }))
+      expect(story.verified).toBe(false)
+      expect(story.events.flatMap(({ entry }) => entry.doubts)).toMatchObject([
+        { verdict: 'document_invalid', message: expect.stringContaining('another action than the event says') },
+      ])
+      await rm(dir, { recursive: true })
+    }
+    // An event without the intent may say what it likes: the intent itself is believed.
+    const bare = (events: NewEvent[]) => events.map(({ documents: _, ...event }) => event)
+    await make({ edit: { intent: (events) => [...tell(bare(events)), ...events] } })
+    expect((await storyOf(await open())).action).toBe('open-door')
+    expect((await storyOf(await open({ subjectKeys }))).action).toBe('restart')
+  })
+
   test('that says a step ended otherwise than its gateway signed', async () => {
     const edit = (events: NewEvent[]) => events.map((event) => ({ ...event, type: 'action.failed' as const }))
     await make({ edit: { outcome: edit } })

@@ -56,6 +56,7 @@ export interface IntentStory {
   readonly agent_id?: string
   /** On whose behalf: a pseudonym. */
   readonly user?: string
+  /** By the intent itself, else by what services say of it. */
   readonly action?: string
   /** As the agent signed it; absent where that is sealed. */
   readonly intent?: Intent
@@ -134,7 +135,7 @@ export function intentStory(
     ...given('intent_id', said(believed, 'intent_id')),
     ...given('agent_id', said(believed, 'agent_id')),
     ...given('user', said(believed, 'user')),
-    ...given('action', said(believed, 'intent')),
+    ...given('action', intent?.action ?? said(believed, 'intent')),
     ...given('intent', intent),
     decisions: decisionsOf(reads),
     approvals: approvalsOf(reads),

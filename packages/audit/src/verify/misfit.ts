@@ -50,9 +50,10 @@ function ofCosign({ documents = [] }: Pick<AuditEvent, 'documents'>, cosign: Cos
   return command === undefined || command.digest === cosign.command_digest ? undefined : 'is about another command'
 }
 
-function ofIntent(event: AuditEvent, { iss, jti }: Intent, digest: string): string | undefined {
+function ofIntent(event: AuditEvent, { iss, jti, action }: Intent, digest: string): string | undefined {
   const same = digest === event.intent_digest && iss === event.agent_id && jti === event.intent_id
-  return same ? undefined : 'is another intent'
+  if (!same) return 'is another intent'
+  return action === event.intent ? undefined : 'asks for another action than the event says'
 }
 
 function ofApproval({ intent_digest, detail }: AuditEvent, approval: Approval): string | undefined {
@@ -68,6 +69,7 @@ function ofOutcome(event: AuditEvent, outcome: Outcome): string | undefined {
     outcome.device_id === event.device_id &&
     outcome.step_id === event.detail?.['step_id']
   if (!same) return 'is about another step'
+  if (outcome.action !== event.intent) return 'is about another action than the event says'
   return event.type === `action.${outcome.state}` ? undefined : 'says that it ended otherwise'
 }
 

@@ -729,6 +729,18 @@ describe('documents', () => {
     expect((await verify({ subjectKeys })).findings.map(({ verdict }) => verdict)).toContain('document_invalid')
   })
 
+  test('that are about another action than their event says are named by who can open them', async () => {
+    for (const name of ['intent', 'outcome']) {
+      const made = await plant({ edit: { [name]: change({ intent: 'open-door' }) } })
+      await seal(dir, made.opening, [made.messages])
+      const messages = (await verify({ subjectKeys })).findings
+        .filter(({ verdict }) => verdict === 'document_invalid')
+        .map(({ message }) => message)
+      expect(messages).toEqual([expect.stringContaining('another action than the event says')])
+      await rm(dir, { recursive: true })
+    }
+  })
+
   test('whose names hold control characters cannot write on an auditor’s terminal', async () => {
     const odd = change({ documents: [{ typ: 'x\u001b[2J\u202e', digest: other, jws: 'a.b.c' }] })
     const findings = await findingsOf({ edit: { 'action started': odd } })
