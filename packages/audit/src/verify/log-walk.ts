@@ -4,7 +4,7 @@ import { tileKey } from '../log/log-keys.ts'
 import { Checkpoints, type LogPlace } from './checkpoints.ts'
 import { GrowingTree } from './growing-tree.ts'
 import type { KnownCheckpoint } from './known-checkpoints.ts'
-import { Seals } from './seals.ts'
+import { type LastSeal, Seals } from './seals.ts'
 import { begins, StoredTiles } from './stored-tiles.ts'
 import { Findings } from './verdicts.ts'
 
@@ -40,6 +40,7 @@ export class LogWalk {
   /** Grown of what the tiles say, from the first leaf on where that differs. */
   #told: GrowingTree | undefined
   readonly #differing: number[] = []
+  #lastSeal: LastSeal | undefined
   readonly #filled = new Map<string, { level: number; n: number; hashes: (readonly Uint8Array[])[] }>()
   #cached: Bundle | undefined
 
@@ -66,6 +67,10 @@ export class LogWalk {
   }
   get seals(): number {
     return this.#seals.count
+  }
+  /** After the walk. It goes beyond `size` where no checkpoint of it is here: it is being made, or was taken away. */
+  get lastSeal(): LastSeal | undefined {
+    return this.#lastSeal
   }
   /** Checkpoints whose signed time was compared with those before, after the walk. */
   get timed(): number {
@@ -176,8 +181,8 @@ export class LogWalk {
 
   /** Says which side was altered where entries and tiles differ. Returns the leaves whose entries are right after all. */
   async #conclude(): Promise<readonly number[]> {
-    const unfinished = await this.#seals.conclude(this.size, this.#tree !== undefined)
-    await this.#checkpoints.conclude(unfinished)
+    this.#lastSeal = await this.#seals.conclude(this.size, this.#tree !== undefined)
+    await this.#checkpoints.conclude(this.#lastSeal)
     const { root, size } = this
     const entriesRight = root !== undefined && this.#tree?.size === size && sameHash(this.#tree.root(), root)
     const { findings, origin } = this.place

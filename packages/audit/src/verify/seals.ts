@@ -13,6 +13,16 @@ interface Pending {
   readonly object: string
 }
 
+/** The last of a log's seals. */
+export interface LastSeal {
+  readonly n: number
+  /** Leaves before and after it. */
+  readonly from: number
+  readonly to: number
+  /** Origin of the log that goes on, where it closes this one. */
+  readonly successor?: string
+}
+
 /** Hashes over the leaves since `from`: as their entries are and, from where that differs, as their tiles say. */
 interface Batch {
   readonly from: number
@@ -103,8 +113,8 @@ export class Seals {
     this.#batch = newBatch(size)
   }
 
-  /** After the whole tree, if it could be `walked` to its head. Returns what the last seal went from and to. */
-  async conclude(head: number, walked: boolean): Promise<{ readonly from: number; readonly to: number } | undefined> {
+  /** After the whole tree, if it could be `walked` to its head. Returns the last seal that could be read. */
+  async conclude(head: number, walked: boolean): Promise<LastSeal | undefined> {
     const { origin, findings } = this.#place
     while (this.#next !== undefined) {
       const { seal, object } = this.#next
@@ -122,7 +132,9 @@ export class Seals {
       )
     await this.#checkClosed(last)
     await this.#checkOrphans()
-    return last && { from: last.previous.size, to: last.next.size }
+    if (last === undefined) return undefined
+    const { n, previous, next, successor } = last
+    return { n, from: previous.size, to: next.size, ...(successor !== undefined && { successor }) }
   }
 
   /** Reads the next seal that has its form, saying what is wrong with the others and with the order. */

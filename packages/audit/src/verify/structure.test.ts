@@ -91,7 +91,7 @@ test('the root is the one that twenty lines of other code compute', async () => 
   expect(Buffer.from(tree(leaves)).toString('base64')).toBe((await verify()).root)
 })
 
-test('a log whose last seal was not finished is whole up to the one before', async () => {
+test('a log whose last seal was not finished is whole up to the one before, unless nothing may be on its way', async () => {
   await use('small')
   const [last] = (await readdir(meta('checkpoints'))).sort().toReversed()
   const [, before] = (await readdir(meta('checkpoints'))).sort().toReversed()
@@ -101,7 +101,13 @@ test('a log whose last seal was not finished is whole up to the one before', asy
   await rm(join(dir, '.versions'), { recursive: true })
   expect(await verify()).toMatchObject({ ok: true, size: Number(last) })
   await rm(meta(`checkpoints/${last}`))
-  expect(await verify()).toMatchObject({ ok: true, size: Number(before) })
+  expect(await verify({ complete: false })).toMatchObject({ ok: true, size: Number(before), waiting: 1 })
+  // Then it was finished, and what it added is withheld.
+  const { findings, ...found } = await verify({ complete: true })
+  expect(found).toMatchObject({ ok: false, size: Number(before), waiting: 0 })
+  expect(findings).toMatchObject([
+    { verdict: 'checkpoint_missing', where: { object: `${ORIGIN}.meta/checkpoints/${last}` } },
+  ])
 })
 
 // ---- What does not -------------------------------------------------------------------------------------------------

@@ -447,8 +447,20 @@ describe('a checkpoint from elsewhere', { timeout: 30_000 }, () => {
     const known = [await readFile(file('checkpoint', LATER))]
     await rm(join(dir, LATER), { recursive: true })
     await rm(join(dir, `${LATER}.meta`), { recursive: true })
-    expect(await verify()).toMatchObject({ ok: true, origin: ORIGIN })
-    expect((await verify({ known })).verdicts).toEqual(['checkpoint_rolled_back'])
+    const alone = { origin: ORIGIN, complete: false }
+    expect(await verify(alone)).toMatchObject({ ok: true, origin: ORIGIN })
+    expect((await verify({ ...alone, known })).verdicts).toEqual(['checkpoint_rolled_back'])
+  })
+
+  test('is not needed to see that the newest log was taken away: the one before was closed for it', async () => {
+    await twoLogs()
+    expect(await verify({ origin: ORIGIN })).toMatchObject({ ok: true, logs: [ORIGIN] })
+    await rm(join(dir, LATER), { recursive: true })
+    await rm(join(dir, `${LATER}.meta`), { recursive: true })
+    for (const over of [{}, { complete: false }, { origin: ORIGIN }])
+      expect((await verify(over)).findings, JSON.stringify(over)).toMatchObject([
+        { verdict: 'checkpoint_rolled_back', message: expect.stringContaining(LATER) },
+      ])
   })
 
   test('that no pinned key has signed, or that is none, is a forgery', async () => {

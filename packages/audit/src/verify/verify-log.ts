@@ -5,7 +5,7 @@ import { verifiersFor } from '../core/log-verifier.ts'
 import { formatVkey, type NoteVerifier } from '../core/note.ts'
 import { TILE_WIDTH } from '../core/tiles.ts'
 import type { TlogPolicy } from '../core/tlog-policy.ts'
-import { blobKey, checkpointKey, vkeyKey } from '../log/log-keys.ts'
+import { blobKey, checkpointCopyKey, checkpointKey, sealKey, vkeyKey } from '../log/log-keys.ts'
 import { Blobs } from './blobs.ts'
 import type { SubjectKeyOf } from './check-document.ts'
 import { checkRetention, type RetentionChecked, type RetentionDemand } from './check-retention.ts'
@@ -75,7 +75,7 @@ export interface LogVerification {
   readonly sealed: number
   /** Records of kinds that need two operators; absent where the pins do not say which do. */
   readonly twoPerson?: number
-  /** Messages and effects of the last moment whose keys or evidence may still be on their way into the log. */
+  /** Messages and effects of the last moment whose keys or evidence may still be on their way into the log, and a last seal that is being made. */
   readonly waiting: number
   /** NumericDate up to which services have signed; 0 where none did. */
   readonly until: number
@@ -127,12 +127,14 @@ export async function verifyLog(options: VerifyOptions): Promise<LogVerification
   }
   findings.log = undefined
   const complete = options.complete ?? false
+  const unfinished = checkEnds(reads, complete)
+  if (complete || options.origin === undefined) await checkSuccessor(reads.at(-1))
   await judge.settle(complete)
   for (const [at, read] of reads.entries()) await checkOpening(read, reads[at - 1], judge)
   const newest = reads.at(-1)?.walk.place
   const witnessed = options.policy && newest && (await checkWitnesses(newest, options.policy))
   const wholeHistory = reads[0]?.epoch.opening?.['predecessor'] === undefined
-  const waiting = await judge.conclude({ complete, wholeHistory })
+  const waiting = unfinished + (await judge.conclude({ complete, wholeHistory }))
   const twoPerson = pins.two_person === undefined ? {} : { twoPerson: judge.secondOperators }
   const found = result(origin, reads, judge, findings, waiting, options.known?.length ?? 0)
   return { ...found, ...twoPerson, ...(witnessed !== undefined && { witnessed }) }
@@ -172,6 +174,39 @@ async function checkVkey({ reader, origin, verifiers, findings }: LogPlace): Pro
   const text = Buffer.from(bytes).toString()
   if (!verifiers.some((verifier) => text === `${formatVkey(verifier)}\n`))
     findings.add('vkey_altered', { object: vkeyKey(origin) }, 'The key that lies beside the log is not a pinned one.')
+}
+
+/**
+ * Each log ends with a seal that has its checkpoint. Only the newest may have a last one that is being made, and none where nothing is on its way any
+ * more. Returns how many are.
+ */
+function checkEnds(reads: readonly Read[], complete: boolean): number {
+  let waiting = 0
+  for (const [at, { walk, epoch }] of reads.entries()) {
+    const { size, lastSeal, place } = walk
+    if (lastSeal === undefined || lastSeal.to <= size) continue
+    if (!complete && at === reads.length - 1) waiting += 1
+    else {
+      const where = {
+        ...(epoch.log !== undefined && { log: epoch.log }),
+        object: checkpointCopyKey(place.origin, lastSeal.to),
+      }
+      const message = `Seal ${lastSeal.n} goes up to ${lastSeal.to} leaves, and the newest checkpoint here is of ${size}.`
+      place.findings.add('checkpoint_missing', where, message)
+    }
+  }
+  return waiting
+}
+
+/** A log that was closed goes on in the one that its last seal names. Asked for last, since it may have been closed while it was read. */
+async function checkSuccessor(newest: Read | undefined): Promise<void> {
+  if (newest === undefined) return
+  const { lastSeal, place } = newest.walk
+  if (lastSeal?.successor === undefined) return
+  const { reader, origin, findings } = place
+  if ((await epochsHere(reader, origin)).includes(lastSeal.successor)) return
+  const message = `The log was closed and goes on in ${lastSeal.successor}, which is not here.`
+  findings.add('checkpoint_rolled_back', { object: sealKey(origin, lastSeal.n) }, message)
 }
 
 /** The first entry names the log before and where every chain was; that log, if it is here, ended so. */

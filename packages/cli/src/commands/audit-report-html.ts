@@ -202,7 +202,7 @@ function details({ verification, pins, pinnedBy }: Report): Html {
     ['Effects', `${effects} plans, tokens, redeems and actions, each with what it rests on`],
     ['Documents', `${documents}, of which ${sealed} were sealed to this reader`],
     ...(until === 0 ? [] : [['Up to', `${instantText(until)}, when a service last signed something in it`] as const]),
-    ['On their way', `${waiting} messages or effects of the last moment`],
+    ['On their way', `${waiting} messages, effects or seals of the last moment`],
   ]
   return html`<h2>How this was verified</h2>
 <p>The files of the log were read and compared with the keys below, which were given to the reader beforehand and are not taken from the log. A ✓ beside a leaf says: this entry stands in the log under its signed checkpoint, and a key that was valid for its source has signed it. The proof of each entry is in this file.</p>

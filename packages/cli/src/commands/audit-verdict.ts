@@ -17,7 +17,7 @@ export function linesOfVerification(found: LogVerification, seconds: number): re
     field('messages', `${messages} of ${sources} sources, with ${events} events`),
     field('effects', `${effects} plans, tokens, redeems and actions`),
     field('documents', `${documents}, of which ${sealed} are sealed`),
-    ...(waiting === 0 ? [] : [field('waiting', `${waiting} messages or effects of the last moment`)]),
+    ...(waiting === 0 ? [] : [field('waiting', `${waiting} messages, effects or seals of the last moment`)]),
     field('took', `${seconds.toFixed(1)} s, ${Math.round(messages / Math.max(seconds, 0.001))} messages a second`),
     ...shown.map(
       ({ verdict, where, message }): Line => [styled('red', `  ${verdict}  `), `${placeOf(where)}${message}`],
@@ -59,7 +59,7 @@ function verified(found: LogVerification): readonly string[] {
     ...(waiting === 0
       ? []
       : [
-          `Excepted are ${waiting} messages or effects of the last moment, whose evidence may still be on its way: verify again in a minute.`,
+          `Excepted are ${waiting} messages, effects or seals of the last moment, whose evidence or checkpoint may still be on its way: verify again in a minute.`,
         ]),
     ...(sealed === 0
       ? []
