@@ -204,6 +204,26 @@ describe('what does not verify', () => {
     expect(some).toMatchObject({ code: 6, said: { rows: 0, unreadable_entries: rows.length } })
   })
 
+  test('is passed over no less where only some is wanted: what says of itself that it fits has its row', async () => {
+    const copy = join(dir, 'copy')
+    const planted = await plant()
+    const [header, , signature] = (planted.messages[0]?.body ?? '').split('.')
+    const source = 'gateway/g1/b1'
+    const hostile = ['press-1', 'press-2'].map((device_id) => {
+      // An event without what every event has: no audit message of the contract.
+      const payload = Buffer.from(JSON.stringify({ source, seq: 90, events: [{ device_id }] })).toString('base64url')
+      return { name: 'odd', stream: 'AUDIT_EDGE' as const, source, body: `${header}.${payload}.${signature}` }
+    })
+    await seal(copy, planted.opening, [[...planted.messages, ...hostile]])
+    const ran = await exported('ndjson', ['--device', 'press-1'], copy)
+    expect(ran).toMatchObject({ code: 6, said: { ok: false, not_verified: 1, unreadable_entries: 0, whole: true } })
+    const rows = await linesOf(ran)
+    expect(rows.filter((row) => row['verified'] === true).length).toBe(Number(ran.said['rows']) - 1)
+    expect(rows.filter((row) => row['verified'] !== true)).toMatchObject([
+      { event_id: null, doubts: [{ verdict: 'message_malformed' }] },
+    ])
+  })
+
   test('leaves no file where there is no log at all, and none half written', async () => {
     const { code, file } = await exported('parquet', [], dir)
     expect(code).toBe(4)

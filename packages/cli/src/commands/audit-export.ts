@@ -133,8 +133,8 @@ async function* exported(
   const wanted: Wanted = (_, seen) => seen?.events.some((event) => fits(event, options)) === true
   const entries = everything.entries(filtered ? wanted : undefined, progressOf(out, 'exporting'))
   for await (const entry of entries) {
-    // Of what cannot be read nobody knows whether it fits: it is counted as missing.
-    if (filtered && entry.events.length === 0) continue
+    // Of what is not there nobody knows whether it fits: it is counted as missing. What is no audit message says itself that it does.
+    if (filtered && entry.entry === undefined) continue
     for (const row of rowsOf(entry, (read) => fits(read.event, options), nameOf)) {
       counts.rows += 1
       if (row.verified === false) counts.doubtful += 1
