@@ -1,4 +1,4 @@
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import { DeleteObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
 import { openS3Client, openStore, parseS3Url, S3Store } from '@writ/worm-store'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -261,6 +261,39 @@ describe('a server that answers wrongly', () => {
   test('no answer is unavailable, not waited for without end', async () => {
     const silent = await store(() => undefined)
     await expect(silent.get('a')).rejects.toEqual(unavailable(/no answer, /))
+  })
+
+  test('half a body and then silence is unavailable, of an object, a list and an error alike', async () => {
+    const open: ServerResponse[] = []
+    const half = (answer: ServerResponse, status: number, body: string): void => {
+      open.push(answer)
+      answer.writeHead(status, { 'x-amz-version-id': 'v1', 'content-length': `${body.length}` })
+      answer.write(body.slice(0, body.length / 2))
+    }
+    const kinds = ['object', 'list', 'error'] as const
+    for (const kind of kinds) {
+      const stalling = await store((request, answer) => {
+        const list = request.url?.includes('versions') === true
+        if (kind === 'error') half(answer, 403, '<Error><Code>AccessDenied</Code></Error>')
+        else if (list === (kind === 'list')) half(answer, 200, list ? versions : 'a body')
+        else answer.writeHead(200, { 'x-amz-version-id': 'v1' }).end(list ? versions : 'a body')
+      })
+      await expect(stalling.get('a'), kind).rejects.toEqual(unavailable(/failed: /))
+    }
+    expect(open.length).toBeGreaterThanOrEqual(kinds.length)
+  })
+
+  test('an object that is large for its line has the time for its bytes', async () => {
+    const large = new Uint8Array(256 * 2 ** 10)
+    const slow = await store((request, answer) => {
+      if (request.method !== 'PUT') return answer.writeHead(500).end()
+      // Twice the limit of a small request, and less than its bytes are given beside it.
+      const late = setTimeout(() => answer.writeHead(412).end('<Error><Code>PreconditionFailed</Code></Error>'), 400)
+      request.resume()
+      answer.on('close', () => clearTimeout(late))
+    })
+    await expect(slow.put('a', large, inDays(31))).rejects.toEqual(unavailable(/ListObjectVersions/))
+    await expect(slow.put('a', bytes('a'), inDays(31))).rejects.toEqual(unavailable(/PutObject .*no answer/))
   })
 
   const versions =

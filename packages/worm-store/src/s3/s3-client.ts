@@ -1,5 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3'
 import { Fault } from '@writ/contracts'
+import { limitTime } from './s3-time-limit.ts'
 
 export interface S3ClientOptions {
   /** Absent: what the SDK finds (`AWS_REGION`, or the profile). */
@@ -8,7 +9,7 @@ export interface S3ClientOptions {
   readonly attemptsMax?: number
   /** Absent: 2,000. */
   readonly connectTimeoutMs?: number
-  /** Of one try, from the first byte sent to the last one received. Absent: 10,000. */
+  /** Of one try until its answer begins, and of the answer until its last byte; both grow with the bytes to carry (`s3-time-limit.ts`). Absent: 10,000. */
   readonly requestTimeoutMs?: number
   /** Connections at once. Absent: 64. */
   readonly socketsMax?: number
@@ -38,6 +39,7 @@ export async function openS3Client(options: S3ClientOptions = {}): Promise<S3Cli
   })
   // Asked at each request, after the SDK has looked for a configured endpoint.
   Object.assign(client.config, { forcePathStyle: async () => client.config.endpoint !== undefined })
+  limitTime(client.config.requestHandler, requestTimeoutMs)
   try {
     await client.config.region()
   } catch (cause) {
