@@ -286,7 +286,10 @@ describe('a server that answers wrongly', () => {
   test('an object that is large for its line has the time for its bytes', async () => {
     const large = new Uint8Array(256 * 2 ** 10)
     const slow = await store((request, answer) => {
-      if (request.method !== 'PUT') return answer.writeHead(500).end()
+      if (request.method !== 'PUT') {
+        answer.writeHead(500).end()
+        return
+      }
       // Twice the limit of a small request, and less than its bytes are given beside it.
       const late = setTimeout(() => answer.writeHead(412).end('<Error><Code>PreconditionFailed</Code></Error>'), 400)
       request.resume()

@@ -1,4 +1,4 @@
-import { openWrappingKey, SubjectKeys, subjectOf } from '@writ/audit'
+import { openWrappingKey, parseVkey, SubjectKeys, subjectOf } from '@writ/audit'
 import { coalesce } from '@writ/bus'
 import { ANY, subjects } from '@writ/contracts'
 import { signMessage } from '@writ/keys'
@@ -141,9 +141,9 @@ async function makeParts(
 }
 
 async function openEraser(
-  { authority, follower, refusedFiles, stateDir }: ServiceContext,
+  { authority, enrolment, follower, refusedFiles, stateDir }: ServiceContext,
   config: Config,
-  { heldEpochs = holdsOf(config.store, authority) }: Overrides,
+  { heldEpochs = holdsOf(config.store, authority, enrolment.trust.log_vkeys.map(parseVkey)) }: Overrides,
   {
     keys,
     store,

@@ -161,6 +161,27 @@ describe('an erasure', () => {
     expect(told.filter((what) => what === 'record 1')).toHaveLength(1)
   })
 
+  test('waits for a hold that was placed after it was filed, also after a restart, and keeps no other waiting', async () => {
+    await fill('jane')
+    const joe = subjectOf((await openPseudonyms(wrappingKeyOf(secret), 'r1'))('joe'))
+    filed.set(jane, 1).set(joe, 1)
+    held = ['2026h2']
+    for (const eraser of [await open(), await open()]) {
+      await expect(eraser.catchUp()).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('2026h2'),
+      })
+      expect(left(jane)).toHaveLength(QUARTERS.length)
+    }
+    expect(JSON.parse(await readFile(join(stateDir, 'subjects-erased.json'), 'utf8'))).toEqual({ [joe]: 1 })
+    const unknown = () => Promise.reject(new Fault('unavailable', { message: 'no store' }))
+    await expect((await open({ heldEpochs: unknown })).catchUp()).rejects.toMatchObject({ code: 'unavailable' })
+    expect(left(jane)).toHaveLength(QUARTERS.length)
+    held = []
+    await (await open()).catchUp()
+    expect(left(jane)).toEqual([])
+  })
+
   test('whose mark cannot be read back is not called done', async () => {
     await fill('jane')
     store.destroy = async () => undefined
@@ -183,8 +204,9 @@ describe('before an erasure is filed', () => {
     // Documents of the end of a half-year are recorded in the next one, not the other way.
     held = ['2026h1']
     await eraser.assertMay(jane, 1)
-    held = ['2027h1']
+    held = []
     await eraser.erase(erasure(jane, 1))
+    held = ['2027h1']
     await eraser.assertMay(jane, 2)
   })
 

@@ -38,6 +38,14 @@ export interface SubjectEraserOptions {
   readonly nowMs: () => number
 }
 
+interface Key {
+  readonly kid: string
+  readonly quarter: string
+  readonly stored: Uint8Array | undefined
+}
+
+const isPresent = ({ stored }: Key): boolean => stored !== undefined && !isDestroyed(stored)
+
 const Done = z.record(z.string(), z.int())
 
 /**
@@ -68,13 +76,8 @@ export class SubjectEraser {
    * while something of the person is under way: its evidence would be sealed under a key that is destroyed meanwhile.
    */
   async assertMay(subject: string, version: number): Promise<void> {
-    const held = await this.#options.heldEpochs()
-    const quarters = new Set(held.flatMap(quartersOfEpoch))
-    const kept = (await this.#present(subject, version)).filter(({ quarter }) => quarters.has(quarter))
-    if (kept.length > 0)
-      throw new Fault('constraint_failed', {
-        message: `Under legal hold (${held.join(', ')}): keys of ${kept.map(({ quarter }) => quarter).join(', ')} are kept.`,
-      })
+    const held = await this.#held(await this.#all(subject, version))
+    if (held !== undefined) throw new Fault('constraint_failed', { message: held })
     const unsettled = this.#options.unsettled(subject)
     if (unsettled > 0)
       throw new Fault('unavailable', {
@@ -82,13 +85,21 @@ export class SubjectEraser {
       })
   }
 
-  /** Resolves when the keys are gone. The record must be in the log before it. Throws Fault `unavailable`: the same call again completes it. */
+  /**
+   * Resolves when the keys are gone. The record must be in the log before it. Throws Fault `unavailable`: the same call again completes it. So it does
+   * while a hold that was placed after the command was filed keeps one of the keys that are left: none of them is destroyed.
+   */
   async erase(erasure: FiledRecord<'subject'>): Promise<void> {
     const { record, keys, store, forgetBeside, nowMs } = this.#options
     const { id, version } = erasure
     await record(erasure)
     const now = quartersUntil(nowMs()).slice(-3)
-    for (const { kid, quarter, stored } of await this.#all(id, version)) {
+    const all = await this.#all(id, version)
+    if (all.some(isPresent)) {
+      const held = await this.#held(all)
+      if (held !== undefined) throw new Fault('unavailable', { message: `${held} The erasure waits.` })
+    }
+    for (const { kid, quarter, stored } of all) {
       // Where a replica may not know of the record yet, a mark keeps it from making the key.
       if (stored === undefined ? !now.includes(quarter) : isDestroyed(stored)) continue
       await store.destroy(kid)
@@ -104,22 +115,26 @@ export class SubjectEraser {
   async #catchUp(): Promise<void> {
     const { trust, readRegistry } = this.#options
     await readRegistry()
+    const problems: unknown[] = []
     for (const id of trust.ids('subject')) {
       const erasure = trust.record('subject', id)
-      if (erasure !== undefined && erasure.version > (this.#done[id] ?? 0)) await this.erase(erasure)
+      if (erasure === undefined || erasure.version <= (this.#done[id] ?? 0)) continue
+      // One that has to wait keeps no other waiting.
+      await this.erase(erasure).catch((error: unknown) => problems.push(error))
     }
+    if (problems.length > 0) throw problems[0]
   }
 
-  async #present(subject: string, version: number): Promise<readonly { readonly quarter: string }[]> {
-    const all = await this.#all(subject, version)
-    return all.filter(({ stored }) => stored !== undefined && !isDestroyed(stored))
+  /** Why keys are kept that are still there; undefined: nothing holds them. Throws Fault `unavailable` when that cannot be told. */
+  async #held(all: readonly Key[]): Promise<string | undefined> {
+    const held = await this.#options.heldEpochs()
+    const quarters = new Set(held.flatMap(quartersOfEpoch))
+    const kept = all.filter((key) => isPresent(key) && quarters.has(key.quarter)).map(({ quarter }) => quarter)
+    return kept.length === 0 ? undefined : `Under legal hold (${held.join(', ')}): keys of ${kept.join(', ')} are kept.`
   }
 
   /** Every key that a person can have had before a version, and what lies there now. */
-  async #all(
-    subject: string,
-    version: number,
-  ): Promise<readonly { readonly kid: string; readonly quarter: string; readonly stored: Uint8Array | undefined }[]> {
+  async #all(subject: string, version: number): Promise<readonly Key[]> {
     const { store, nowMs } = this.#options
     const erasures = Array.from({ length: version }, (_, n) => n)
     const ids = quartersUntil(nowMs()).flatMap((quarter) =>
