@@ -206,6 +206,50 @@ describe('an outcome', () => {
     expect(stored).toEqual([`a1.${record.intent_id}.s0`, `a1.${record.intent_id}`])
   })
 
+  test('is counted by a replica that has not heard yet that its plan went out', async () => {
+    const { held, bus } = slowBus()
+    const meter = {
+      state: () => undefined,
+      outcome: () => undefined,
+      passed: () => undefined,
+      refused: () => undefined,
+    }
+    const sign: Sign = (message, claims) => signMessage(plant.world.services['intent-gateway'], message, claims)
+    const { state, records } = holding()
+    const current = state.record
+    // What it heard last; the bucket has more.
+    state.record = { ...current, plans: [], state: 'approved' }
+    const refused: string[] = []
+    const take = takeOutcome({
+      ...({
+        statuses: new Statuses(bus, sign, { nowSeconds }, meter as never, REGION),
+        evidence,
+        meter,
+      } as never as Parameters<typeof takeOutcome>[0]),
+      records: {
+        ...records,
+        read: async () => {
+          state.record = current
+          return current
+        },
+      } as never,
+      refusals: { count: (_: string, code: string) => void refused.push(code) } as never,
+      view: { authority: plant.authority, catchUp: async () => undefined } as never,
+      clock: { nowSeconds },
+      kick: () => undefined,
+      reportLate: () => undefined,
+    })
+    const taking = take('g1', Buffer.from(outcome))
+    await vi.waitFor(() => expect(held).toHaveLength(1))
+    held[0]?.()
+    await vi.waitFor(() => expect(held).toHaveLength(2))
+    held[1]?.()
+    await vi.waitFor(() => expect(types()).toContain('action.succeeded'))
+    for (const one of recorded) one.durable()
+    await taking
+    expect([refused, state.record.steps.map((step) => step.state)]).toEqual([[], ['succeeded']])
+  })
+
   test('is durable in the log before its intent is settled', async () => {
     const done: string[] = []
     const ended = {

@@ -64,9 +64,8 @@ async function count(
   { claims, jws }: Verified<typeof outcomeMessage>,
   body: Uint8Array,
 ): Promise<void> {
-  const { key, record } = await recordOf(deps, claims)
+  const { key, record } = await recordOf(deps, gatewayId, claims)
   noteSpan({ 'writ.intent_digest': record.digest, 'writ.step_id': claims.step_id, 'writ.state': claims.state })
-  checkPlan(record, gatewayId, claims)
   if (isDone(record)) return late(deps, record, claims, jws)
   const ends = claims.state !== 'started'
   const inside = ends && isKeptInside(jws.compact, record.steps.length)
@@ -100,31 +99,40 @@ function isLatest({ records }: TakeOutcomeDeps, key: string, { step_id, state }:
   return step === undefined ? state !== 'started' : step.outcome_digest === digest
 }
 
+/** The record of which the outcome is about a step that went out. Throws Fault `chain_broken` or `wrong_gateway`: a no is said of what the bucket has now. */
 async function recordOf(
   deps: TakeOutcomeDeps,
-  { intent_digest }: Outcome,
+  gatewayId: string,
+  outcome: Outcome,
 ): Promise<{ readonly key: string; readonly record: IntentRecord }> {
   const { records } = deps
-  const key = await knownKey(deps, intent_digest)
-  const record = key === undefined ? undefined : (records.index.get(key)?.record ?? (await records.read(key)))
-  if (key === undefined || record?.digest !== intent_digest)
+  const key = await knownKey(deps, outcome.intent_digest)
+  const known = key === undefined ? undefined : records.index.get(key)?.record
+  if (key !== undefined && known !== undefined && misfit(known, gatewayId, outcome) === undefined)
+    return { key, record: known }
+  // The index may lag behind the replica that sent the plan out a moment ago, and an outcome that is refused does not come again.
+  const record = key === undefined ? undefined : await records.read(key)
+  if (key === undefined || record?.digest !== outcome.intent_digest)
     throw new Fault('chain_broken', { message: 'No plan of this intent is known.' })
+  const fault = misfit(record, gatewayId, outcome)
+  if (fault !== undefined) throw fault
   return { key, record }
 }
 
 /** The signer must be the plan's gateway, and the step one of its own. */
-function checkPlan(record: IntentRecord, gatewayId: string, outcome: Outcome): void {
+function misfit(record: IntentRecord, gatewayId: string, outcome: Outcome): Fault | undefined {
   const { plan_id, step_id, device_id, action } = outcome
   const step = record.steps.find((candidate) => candidate.step_id === step_id)
   const plan = record.plans.find((candidate) => candidate.gateway_id === gatewayId)
   if (step !== undefined && step.gateway_id !== gatewayId)
-    throw new Fault('wrong_gateway', { message: 'The step is another gateway’s.' })
+    return new Fault('wrong_gateway', { message: 'The step is another gateway’s.' })
   const fits =
     step?.device_id === device_id &&
     plan?.plan_id === plan_id &&
     plan_id === planIdOf(record.digest, gatewayId) &&
     (isDone(record) || record.action === action)
-  if (!fits) throw new Fault('chain_broken', { message: 'The outcome is not about a step of a plan that went out.' })
+  if (fits) return undefined
+  return new Fault('chain_broken', { message: 'The outcome is not about a step of a plan that went out.' })
 }
 
 /** Its intent is settled, or another outcome counts. One that is said again changes nothing; another is named in the log. */
