@@ -16,8 +16,9 @@ export function limitTime(handler: Handler, limitMs: number): void {
   handler.handle = async (request, options) => {
     const requestTimeout = limitFor(limitMs, request.headers)
     const answer = await handle(request, { ...options, requestTimeout })
-    const { body, headers } = answer.response
-    if (body instanceof Readable) endBy(body, limitFor(limitMs, headers))
+    const { response } = answer
+    const body: unknown = response.body
+    if (body instanceof Readable) endBy(body, limitFor(limitMs, response.headers))
     return answer
   }
 }
