@@ -5,6 +5,9 @@ import type { S3Client } from '@aws-sdk/client-s3'
 const BYTES_PER_MS = (256 * 2 ** 10) / 1000
 
 type Handler = S3Client['config']['requestHandler']
+interface Answer {
+  readonly response: { readonly body?: unknown; readonly headers: Readonly<Record<string, string>> }
+}
 
 /**
  * Makes every try of a request end by the clock. The SDK's own limit ends with the answer's headers and knows no size: an answer that stalls in its body
@@ -16,9 +19,8 @@ export function limitTime(handler: Handler, limitMs: number): void {
   handler.handle = async (request, options) => {
     const requestTimeout = limitFor(limitMs, request.headers)
     const answer = await handle(request, { ...options, requestTimeout })
-    const { response } = answer
-    const body: unknown = response.body
-    if (body instanceof Readable) endBy(body, limitFor(limitMs, response.headers))
+    const { body, headers } = (answer as Answer).response
+    if (body instanceof Readable) endBy(body, limitFor(limitMs, headers))
     return answer
   }
 }
