@@ -11,7 +11,7 @@ const USAGE = `npm run bench:audit -- [options]
   --quick           small numbers: about two minutes
   --only PARTS      of ${PARTS.join(',')}
   --leaves N        leaves of 1.2 KB into the log alone and into Tessera; 200000
-  --messages N      messages of 16 events that wait for the sink; 30000
+  --messages N      messages of 16 events that wait for the sink; 12000 (a gateway may have 4,096 waiting)
   --backlog N       small messages that wait for the sink; 200000 (a million with --day)
   --events N,M      sizes of the logs that are written and verified; 300000,1000000
   --day             a day's log: --events 1000000,10000000 --backlog 1000000 (needs 40 GB of disk)
@@ -44,7 +44,7 @@ else {
     log: (line) => void process.stderr.write(`${line}\n`),
     parts: new Set(values.only.split(',')),
     leaves: count(values.leaves, 40_000, 200_000),
-    messages: count(values.messages, 4500, 30_000),
+    messages: count(values.messages, 4500, 12_000),
     backlog: count(values.backlog, 20_000, day ? 1_000_000 : 200_000),
     events: events.split(',').map(Number),
   })
